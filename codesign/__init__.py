@@ -1,0 +1,3 @@
+"""Search transformer shapes and accelerators together."""
+
+__version__ = "0.1.0"
