@@ -1,0 +1,300 @@
+"""The optimal mapper: for each (matmul, accelerator) row the best tiling and loop order, found exhaustively.
+
+Template (four levels, after Gemmini and DOSA): registers in the PEs, an accumulator that holds an m x n tile of
+outputs, a scratchpad that holds an m x k tile of inputs and a k x n tile of weights, and DRAM.
+
+    for the M' x K' x N' tiles, in an order to be chosen:        # DRAM loops
+        fetch the tiles that changed; multiply them on the array
+
+Symbols: M tokens, K reduction, N outputs; tiles m, k, n; trips M' = ceil(M/m) and so on; the steps of a dimension are
+the array-sized pieces that all its tiles are cut into. The last tile is partial and charged at its true size, so
+traffic depends on trips, and compute on steps, but not on tile sizes: those only have to fit.
+
+Two dimensions lie on the array (weight stationary: K on rows, N on columns; output stationary: M on rows, N on
+columns). For both, all tile sizes are enumerated except those that cannot matter: a size is left out if a smaller one
+has as few trips and as few steps, because no cost falls when trips or steps grow. The third dimension costs nothing but
+trips, so its best size is the largest that fits. Row tiles are tried in the order of a lower bound over all column
+tiles, until the bound is no better than the best found: exact, and most are never tried.
+
+Left out: loops at the scratchpad level (a scratchpad tile that outlives an accumulator tile) and double buffering.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+
+from codesign.cost.access import (
+    K_INNERMOST,
+    Conventions,
+    Energies,
+    Rates,
+    counts,
+    cycles_of,
+    energy_of,
+    jit,
+)
+from codesign.design import BoolArray, FloatArray, IntArray
+
+OBJECTIVES = ("edp", "energy", "delay")
+
+LARGEST_EXTENT = 2**24
+"""Longer dimensions are refused: no transformer has them, and enumerating their tiles would take minutes."""
+
+# Columns of the rows that `best_mappings` returns; all zero where no tile fits.
+RESULT = (
+    "cycles",
+    "energy_pj",
+    "compute_cycles",
+    "register_bytes",
+    "accumulator_words",
+    "scratchpad_words",
+    "dram_bytes",
+    "m_tile",
+    "k_tile",
+    "n_tile",
+    "innermost",
+)
+
+
+@jit
+def tile_candidates(extent: int, lanes: int, perfect: bool) -> IntArray:
+    """Return the tile sizes of one dimension that can matter, largest first, as rows (tile, trips, steps).
+
+    Args:
+        extent: length of the dimension.
+        lanes: rows or columns of the array that it lies on.
+        perfect: divisors of the extent only, cut into equal pieces of at most `lanes`.
+    """
+    root = int(math.sqrt(extent)) + 1
+    room = min(extent, 2 * root + lanes * min(2 * root, extent // lanes + 1))
+    rows = np.empty((room, 3), np.int64)
+    found = 0
+    trips = 1
+    while True:
+        smallest = -(-extent // trips)
+        largest = extent if trips == 1 else (extent - 1) // (trips - 1)
+        if perfect:
+            if smallest * trips == extent:
+                piece = min(lanes, smallest)
+                while smallest % piece:
+                    piece -= 1
+                rows[found] = (smallest, trips, extent // piece)
+                found += 1
+        else:
+            fewest = extent + 1
+            for tile in range(smallest, largest + 1):
+                last = extent - (trips - 1) * tile
+                steps = (trips - 1) * -(-tile // lanes) - (-last // lanes)
+                if steps < fewest:
+                    fewest = steps
+                    rows[found] = (tile, trips, steps)
+                    found += 1
+                if tile <= lanes or tile % lanes == 0:
+                    break  # no larger size of the same trips has fewer steps
+        if smallest == 1:
+            return rows[:found]
+        trips = -(-extent // (smallest - 1))
+
+
+@jit
+def _free_trips(free: int, largest: int, perfect: bool) -> int:
+    """Return the fewest trips of the dimension that is not on the array, given its largest tile that fits."""
+    if largest >= free:
+        return 1
+    trips = -(-free // largest)
+    if perfect:
+        while free % trips:
+            trips += 1
+    return trips
+
+
+@jit
+def _value(objective: int, cycles: float, energy: float) -> float:
+    if objective == 0:
+        return cycles * energy
+    return energy if objective == 1 else cycles
+
+
+@jit
+def _bound(
+    objective: int,
+    weight_stationary: bool,
+    extents: tuple[int, int, int],
+    row: tuple[int, int, int],
+    cols: int,
+    words: tuple[int, int],
+    innermost: int,
+    conventions: Conventions,
+    rates: Rates,
+    energies: Energies,
+) -> float:
+    """Return a lower bound of the objective over all column tiles, for one row tile and one loop order.
+
+    The two other tiles are relaxed to the largest that fit beside the smallest partner. With K innermost both operands
+    are refetched, K M N (1/m + 1/n) words in all, and m + n <= S/k, m n <= A bound that sum from below.
+    """
+    M, K, N = extents
+    tile, row_trips, row_steps = row
+    scratchpad_words, accumulator_words = words
+    if weight_stationary:
+        side = scratchpad_words / tile
+        n_most = min(float(N), min(side - 1.0, float(accumulator_words)))
+        m_most = min(float(M), min(side - 1.0, float(accumulator_words)))
+        if n_most < 1.0 or m_most < 1.0:
+            return np.inf
+        trips = (M / m_most, float(row_trips), N / n_most)
+    else:
+        n_most = min(float(N), min(scratchpad_words - float(tile), accumulator_words / tile))
+        k_most = min(float(K), scratchpad_words / (tile + 1.0))
+        if n_most < 1.0 or k_most < 1.0:
+            return np.inf
+        trips = (float(row_trips), K / k_most, N / n_most)
+    col_steps = float(-(-N // cols))
+    volumes = (float(M), float(K), float(N))
+    compute, register, accumulator, scratchpad, dram = counts(
+        weight_stationary, volumes, trips, (float(row_steps), col_steps), True, innermost, conventions
+    )
+    if weight_stationary and innermost == K_INNERMOST:
+        refetched = 2.0 * M * K * N * max(2.0 * tile / scratchpad_words, 1.0 / math.sqrt(accumulator_words))
+        missing = max(0.0, refetched - (K * N * trips[0] + M * K * trips[2]))
+        scratchpad += missing
+        dram += missing * conventions[0]
+    counted = (compute, register, accumulator, scratchpad, dram)
+    cycles = cycles_of(counted, N / col_steps, rates)
+    return _value(objective, cycles, energy_of(volumes[0] * K * N, counted, energies)) * (1.0 - 1e-9)
+
+
+@jit
+def best_mapping(
+    objective: int,
+    perfect: bool,
+    weight_stationary: bool,
+    extents: tuple[int, int, int],
+    array: tuple[int, int],
+    words: tuple[int, int],
+    conventions: Conventions,
+    rates: Rates,
+    energies: Energies,
+    out: FloatArray,
+) -> bool:
+    """Find the best mapping of one matmul on one accelerator.
+
+    Args:
+        objective: position in OBJECTIVES.
+        perfect: perfect factors only.
+        weight_stationary: dataflow, else output stationary.
+        extents: M, K, N.
+        array: rows, columns.
+        words: capacity of the scratchpad in operand words, of the accumulator in accumulator words.
+        conventions: widths and what is counted.
+        rates: bandwidths.
+        energies: pJ an access.
+        out: (len(RESULT),) filled with the best mapping.
+
+    Returns:
+        Whether any tile fits.
+    """
+    M, K, N = extents
+    scratchpad_words, accumulator_words = words
+    volumes = (float(M), float(K), float(N))
+    mac = volumes[0] * K * N
+    rows = tile_candidates(K if weight_stationary else M, array[0], perfect)
+    cols = tile_candidates(N, array[1], perfect)
+    bounds = np.empty(3 * len(rows))
+    for i in range(len(rows)):
+        row = (rows[i, 0], rows[i, 1], rows[i, 2])
+        for innermost in range(3):
+            bounds[3 * i + innermost] = _bound(
+                objective,
+                weight_stationary,
+                extents,
+                row,
+                array[1],
+                words,
+                innermost,
+                conventions,
+                rates,
+                energies,
+            )
+    best, best_edp = np.inf, np.inf
+    for entry in np.argsort(bounds, kind="mergesort"):
+        if bounds[entry] >= best or bounds[entry] == np.inf:
+            break
+        innermost = entry % 3
+        row_tile, row_trips, row_steps = rows[entry // 3]
+        for j in range(len(cols)):
+            n_tile, n_trips, col_steps = cols[j]
+            if weight_stationary:
+                free_tile = min(accumulator_words // n_tile, scratchpad_words // row_tile - n_tile)
+                if free_tile < 1:
+                    continue
+                free_trips = _free_trips(M, free_tile, perfect)
+                trips = (float(free_trips), float(row_trips), float(n_trips))
+            else:
+                free_tile = scratchpad_words // (row_tile + n_tile)
+                if free_tile < 1 or row_tile * n_tile > accumulator_words:
+                    continue
+                free_trips = _free_trips(K, free_tile, perfect)
+                trips = (float(row_trips), float(free_trips), float(n_trips))
+            single = row_tile <= array[0] and n_tile <= array[1]
+            steps = (float(row_steps), float(col_steps))
+            counted = counts(weight_stationary, volumes, trips, steps, single, innermost, conventions)
+            cycles = cycles_of(counted, volumes[2] / col_steps, rates)
+            energy = energy_of(mac, counted, energies)
+            value, edp = _value(objective, cycles, energy), cycles * energy
+            if value < best or (value == best and edp < best_edp):
+                best, best_edp = value, edp
+                out[0], out[1] = cycles, energy
+                for column in range(5):
+                    out[2 + column] = counted[column]
+                free = M if weight_stationary else K
+                tile = float(-(-free // free_trips))
+                out[7] = tile if weight_stationary else row_tile
+                out[8] = row_tile if weight_stationary else tile
+                out[9] = n_tile
+                out[10] = innermost
+    return best < np.inf
+
+
+@numba.njit(cache=True, parallel=True, error_model="numpy")
+def search_rows(
+    objective: int,
+    perfect: bool,
+    integers: IntArray,
+    floats: FloatArray,
+    conventions: Conventions,
+    fixed_pj: tuple[float, float, float],
+    out: FloatArray,
+    fits: BoolArray,
+) -> None:
+    """Run `best_mapping` over rows, on all cores.
+
+    Args:
+        objective: position in OBJECTIVES.
+        perfect: perfect factors only.
+        integers: (rows, 8) M, K, N, dataflow, PE rows, PE columns, scratchpad words, accumulator words.
+        floats: (rows, 5) scratchpad words, accumulator words per column and DRAM bytes a cycle; pJ per accumulator
+            and scratchpad word.
+        conventions: widths and what is counted.
+        fixed_pj: pJ per MAC, register byte and DRAM byte.
+        out: (rows, len(RESULT)) filled.
+        fits: (rows,) filled; whether any tile fits.
+    """
+    for i in numba.prange(len(integers)):
+        M, K, N, dataflow, pe_rows, pe_cols, scratchpad_words, accumulator_words = integers[i]
+        energies = (fixed_pj[0], fixed_pj[1], floats[i, 3], floats[i, 4], fixed_pj[2])
+        fits[i] = best_mapping(
+            objective,
+            perfect,
+            dataflow == 0,
+            (M, K, N),
+            (pe_rows, pe_cols),
+            (scratchpad_words, accumulator_words),
+            conventions,
+            (floats[i, 0], floats[i, 1], floats[i, 2]),
+            energies,
+            out[i],
+        )
