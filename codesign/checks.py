@@ -1,0 +1,116 @@
+"""What a family, a shape and a scenario must satisfy before anything is counted; every refusal names the culprit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from codesign.design import BoolArray, Family, IntArray, ModelShape, Scenario
+from codesign.errors import InputError
+
+STACK_ORDERS = (("encoder",), ("decoder",), ("encoder", "decoder"))
+
+# Columns of (n, S, L), in the order in which they are checked.
+_LAYER_COLUMNS = ("heads", "kv_heads", "head_width", "value_width", "ffn")
+
+
+def check_family(family: Family) -> None:
+    """Refuse parts that cannot be joined into one model."""
+    if family.stacks not in STACK_ORDERS:
+        known = ", ".join(str(list(order)) for order in STACK_ORDERS)
+        raise InputError(f"stacks: expected one of {known}, got {list(family.stacks)}")
+    if family.vocabulary < 1:
+        raise InputError(f"vocabulary: expected at least 1, got {family.vocabulary}")
+    for name in ("position_count", "token_types", "embedding_width"):
+        if getattr(family, name) < 0:
+            raise InputError(f"{name}: expected 0 or more, got {getattr(family, name)}")
+    if family.position_count and family.positions in ("rotary", "none"):
+        raise InputError(
+            f"position_count: expected 0 with {family.positions} positions (they have no table), "
+            f"got {family.position_count}"
+        )
+    if family.pooler and "encoder" not in family.stacks:
+        raise InputError("pooler: expected an encoder to pool, got a decoder only; set pooler = false")
+    if family.lm_head and family.tied_embeddings and family.embedding_width:
+        raise InputError(
+            f"tied_embeddings: an output projection cannot reuse an embedding of width {family.embedding_width} "
+            "that is not the hidden size; set tied_embeddings = false or embedding_width = 0"
+        )
+
+
+def check_shape(shape: ModelShape) -> None:
+    """Refuse columns that do not describe a transformer; names the first design, stack and layer at fault."""
+    check_family(shape.family)
+    _check_axes(shape)
+    _refuse(shape, shape.hidden[:, None, None] < 1, "hidden: expected at least 1", "hidden")
+    _refuse(shape, shape.layers[:, :, None] < 1, "layers: expected at least 1", "layers")
+    for name in _LAYER_COLUMNS:
+        column = getattr(shape, name)
+        _refuse(shape, column < 0, f"{name}: expected 0 or more", name)
+        _refuse(shape, ~shape.active & (column != 0), f"{name}: expected 0 beyond the last layer", name)
+    attends = shape.heads > 0
+    for name in ("kv_heads", "head_width", "value_width"):
+        missing = attends & (getattr(shape, name) < 1)
+        _refuse(shape, missing, f"{name}: expected at least 1 in a layer with attention", name)
+    _refuse(shape, ~attends & (shape.kv_heads > 0), "kv_heads: expected 0 in a layer without attention", "kv_heads")
+    ragged = shape.heads % np.maximum(shape.kv_heads, 1) != 0
+    _refuse(shape, ragged, "heads: expected a multiple of kv_heads", "heads", "kv_heads")
+    if shape.family.shared_layers:
+        for name in _LAYER_COLUMNS:
+            column = getattr(shape, name)
+            unlike = shape.active & (column != column[:, :, :1])
+            _refuse(shape, unlike, f"{name}: expected the same in all layers, because shared_layers is set", name)
+
+
+def check_scenario(family: Family, scenario: Scenario) -> None:
+    """Refuse a deployment that models of this family cannot run."""
+    for name in ("sequence_length", "batch"):
+        if getattr(scenario, name) < 1:
+            raise InputError(f"{name}: expected at least 1, got {getattr(scenario, name)}")
+    if scenario.phase not in ("prefill", "decode"):
+        raise InputError(f"phase: expected prefill or decode, got {scenario.phase!r}")
+    if scenario.phase == "decode" and "decoder" not in family.stacks:
+        raise InputError("phase: decode needs a decoder, but the model has only an encoder; use prefill")
+    if len(family.stacks) == 2 and scenario.target_length < 1:
+        raise InputError(
+            f"target_length: expected at least 1 for an encoder with a decoder, got {scenario.target_length}"
+        )
+    if len(family.stacks) == 1 and scenario.target_length != 0:
+        raise InputError(
+            f"target_length: expected none, because the model has one stack ({family.stacks[0]}), "
+            f"got {scenario.target_length}; its tokens are sequence_length"
+        )
+    longest = max(scenario.sequence_length, scenario.target_length)
+    if family.positions == "learned" and 0 < family.position_count < longest:
+        raise InputError(
+            f"position_count: {family.position_count} learned positions cannot place {longest} tokens; "
+            "raise position_count or shorten the scenario"
+        )
+
+
+def _check_axes(shape: ModelShape) -> None:
+    """Refuse columns whose axes do not agree."""
+    n, S, L = len(shape.hidden), len(shape.family.stacks), shape.heads.shape[-1]
+    expected = {"hidden": (n,), "layers": (n, S)} | dict.fromkeys(_LAYER_COLUMNS, (n, S, L))
+    for name, axes in expected.items():
+        got = getattr(shape, name).shape
+        if got != axes:
+            raise InputError(f"{name}: expected shape {axes} (design, stack, layer), got {got}")
+    _refuse(shape, shape.layers[:, :, None] > L, f"layers: expected at most {L}, the layers given", "layers")
+
+
+def _refuse(shape: ModelShape, bad: BoolArray, expectation: str, *names: str) -> None:
+    """Raise for the first True of `bad`, which broadcasts to (n, S, L), with the values of the columns `names`."""
+    if not bad.any():
+        return
+    axes = np.argwhere(bad)[0]
+    place: list[str] = [f"design {axes[0]}"]
+    if bad.shape[1:] != (1, 1):
+        place.append(shape.family.stacks[axes[1]])
+    if bad.shape[2] > 1:
+        place.append(f"layer {axes[2]}")
+    got = ", ".join(f"{name} = {_at(getattr(shape, name), axes)}" for name in names)
+    raise InputError(f"{expectation}, got {got} ({', '.join(place)})")
+
+
+def _at(column: IntArray, axes: IntArray) -> int:
+    return int(column[tuple(axes[: column.ndim])])
