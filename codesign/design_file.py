@@ -1,0 +1,140 @@
+"""One design written down by a person: the tables [family], [model], [accelerator] and [scenario] of a TOML file.
+
+The same keys are used by the baseline of a search space and by everything that codesign writes about a design.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+
+from codesign import files
+from codesign.checks import check_scenario, check_shape
+from codesign.design import DATAFLOWS, Accelerator, Dataflow, Design, Family, IntArray, ModelShape, Scenario
+from codesign.errors import InputError
+
+KIB = 1024
+
+Count = Annotated[int, Meta(ge=1, le=2**20)]
+CountOrNone = Annotated[int, Meta(ge=0, le=2**20)]
+Size = Annotated[float, Meta(gt=0, le=2**30)]
+
+PerLayer = CountOrNone | Annotated[list[CountOrNone], Meta(min_length=1)]
+"""One number for all layers, or one for each."""
+
+LAYER_FIELDS = ("heads", "kv_heads", "head_width", "value_width", "ffn")
+
+
+class ModelTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The [model] table of one design of one stack."""
+
+    layers: Count
+    hidden: Count
+    heads: PerLayer
+    """Query heads; 0 removes the attention of a layer."""
+    kv_heads: PerLayer | None = None
+    """Key/value heads; absent = as many as heads (multi-head attention)."""
+    head_width: PerLayer
+    """Width of a query or key head; free of the hidden size."""
+    value_width: PerLayer | None = None
+    """Width of a value head; absent = head_width."""
+    ffn: PerLayer
+    """Inner size of the FFN; 0 removes it."""
+
+
+class AcceleratorTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The [accelerator] table of one design."""
+
+    pe_rows: Count
+    pe_cols: Count
+    dataflow: Dataflow
+    scratchpad_kib: Size
+    accumulator_kib: Size
+    dram_bytes_per_cycle: Size
+    vector_lanes: Count
+
+
+class DesignFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A design file."""
+
+    format: Literal[1]
+    family: Family
+    model: ModelTable
+    accelerator: AcceleratorTable
+    scenario: Scenario
+
+
+def read_design(path: Path) -> tuple[Design, Scenario]:
+    """Read a design file: one design and its scenario."""
+    document = files.parse(files.read_text(path), path.stem, str(path), DesignFile)
+    content = document.content
+    try:
+        shape = model_shape(content.family, [content.model])
+        check_shape(shape)
+        check_scenario(content.family, content.scenario)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    return Design(shape, accelerator_columns([content.accelerator])), content.scenario
+
+
+def model_shape(family: Family, tables: Sequence[ModelTable], max_layers: int | None = None) -> ModelShape:
+    """Lay [model] tables out as columns, (n,), (n, 1) and (n, 1, max_layers).
+
+    Raises:
+        InputError: a per-layer list that is not as long as the model is deep; a family of two stacks.
+    """
+    if len(family.stacks) != 1:
+        raise InputError(
+            f"family.stacks: a design file holds one stack, got {list(family.stacks)}; "
+            "encoder-decoder models are read from a Hugging Face config.json"
+        )
+    depth = max_layers or max(table.layers for table in tables)
+    columns = {name: np.zeros((len(tables), 1, depth), dtype=np.int64) for name in LAYER_FIELDS}
+    for row, table in enumerate(tables):
+        for name, values in _layer_values(table).items():
+            columns[name][row, 0, : table.layers] = values
+    attends = columns["heads"] > 0
+    for name in ("kv_heads", "head_width", "value_width"):
+        columns[name] *= attends
+    return ModelShape(
+        family=family,
+        layers=np.array([[table.layers] for table in tables], dtype=np.int64),
+        hidden=np.array([table.hidden for table in tables], dtype=np.int64),
+        **columns,
+    )
+
+
+def accelerator_columns(tables: Sequence[AcceleratorTable]) -> Accelerator:
+    """Lay [accelerator] tables out as columns."""
+
+    def column(name: str) -> IntArray:
+        return np.array([getattr(table, name) for table in tables], dtype=np.int64)
+
+    return Accelerator(
+        pe_rows=column("pe_rows"),
+        pe_cols=column("pe_cols"),
+        dataflow=np.array([DATAFLOWS.index(table.dataflow) for table in tables], dtype=np.int64),
+        scratchpad_bytes=np.array([round(table.scratchpad_kib * KIB) for table in tables], dtype=np.int64),
+        accumulator_bytes=np.array([round(table.accumulator_kib * KIB) for table in tables], dtype=np.int64),
+        dram_bytes_per_cycle=np.array([table.dram_bytes_per_cycle for table in tables], dtype=np.float64),
+        vector_lanes=column("vector_lanes"),
+    )
+
+
+def _layer_values(table: ModelTable) -> dict[str, int | list[int]]:
+    values: dict[str, int | list[int]] = {
+        "heads": table.heads,
+        "kv_heads": table.heads if table.kv_heads is None else table.kv_heads,
+        "head_width": table.head_width,
+        "value_width": table.head_width if table.value_width is None else table.value_width,
+        "ffn": table.ffn,
+    }
+    for name, value in values.items():
+        if isinstance(value, list) and len(value) != table.layers:
+            raise InputError(f"model.{name}: expected {table.layers} values, one a layer, got {len(value)}")
+    return values

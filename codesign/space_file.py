@@ -1,0 +1,213 @@
+"""What a user writes in a search space file: which choices each part of model and accelerator has.
+
+A gene is a table `{ choices = [...] }`; a per-layer one says `per_layer = true`; anything else is fixed. Choices ascend,
+so that a mutation can step to a neighbour.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from codesign import files
+from codesign.checks import check_family, check_scenario, check_shape
+from codesign.design import Dataflow, Design, Family, Scenario
+from codesign.design_file import (
+    AcceleratorTable,
+    Count,
+    CountOrNone,
+    ModelTable,
+    PerLayer,
+    Size,
+    accelerator_columns,
+    model_shape,
+)
+from codesign.errors import InputError
+from codesign.space import ALL_LAYERS, Gene, SearchSpace
+
+
+class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of all tables of a search space file: immutable, unknown keys refused."""
+
+
+class Counts(_Strict):
+    """A gene over whole numbers, one for the whole model or chip."""
+
+    choices: Annotated[list[Count], Meta(min_length=1)]
+
+
+class LayerCounts(_Strict, kw_only=True):
+    """A gene over whole numbers, for all layers alike or for each layer on its own."""
+
+    choices: Annotated[list[CountOrNone], Meta(min_length=1)]
+    per_layer: bool = False
+
+
+class Sizes(_Strict):
+    """A gene over sizes or rates."""
+
+    choices: Annotated[list[Size], Meta(min_length=1)]
+
+
+class Dataflows(_Strict):
+    """A gene over dataflows."""
+
+    choices: Annotated[list[Dataflow], Meta(min_length=1)]
+
+
+GENES = (Counts, LayerCounts, Sizes, Dataflows)
+
+
+class ModelChoices(_Strict, kw_only=True):
+    """The [model] table: see `design_file.ModelTable` for what each key means."""
+
+    layers: Count | Counts
+    hidden: Count | Counts
+    heads: PerLayer | LayerCounts
+    kv_heads: PerLayer | LayerCounts | None = None
+    head_width: PerLayer | LayerCounts
+    value_width: PerLayer | LayerCounts | None = None
+    ffn: PerLayer | LayerCounts
+
+
+class AcceleratorChoices(_Strict):
+    """The [accelerator] table."""
+
+    pe_rows: Count | Counts
+    pe_cols: Count | Counts
+    dataflow: Dataflow | Dataflows
+    scratchpad_kib: Size | Sizes
+    accumulator_kib: Size | Sizes
+    dram_bytes_per_cycle: Size | Sizes
+    vector_lanes: Count | Counts
+
+
+class Limit(_Strict):
+    """A design above `max` is infeasible."""
+
+    max: Annotated[float, Meta(gt=0)]
+
+
+class Baseline(_Strict):
+    """The design that results are compared with; one of the space's own designs."""
+
+    model: ModelTable
+    accelerator: AcceleratorTable
+
+
+class SpaceFile(_Strict, kw_only=True):
+    """A search space file."""
+
+    format: Literal[1]
+    description: Annotated[str, Meta(min_length=3)]
+    source: Annotated[str, Meta(min_length=3)]
+    objectives: Annotated[list[str], Meta(min_length=1)]
+    """Columns to minimise: cost metrics and the metric of the accuracy proxy."""
+    family: Family
+    model: ModelChoices
+    accelerator: AcceleratorChoices
+    scenario: Scenario
+    limits: dict[str, Limit] = {}
+    baseline: Baseline
+
+
+def read_space(name_or_path: str) -> files.Document[SearchSpace]:
+    """Read a search space by name or path."""
+    return build(files.read("search space", name_or_path, SpaceFile))
+
+
+def parse_space(text: str, name: str, origin: str) -> files.Document[SearchSpace]:
+    """Read a search space from its text, such as the one kept in a run."""
+    return build(files.parse(text, name, origin, SpaceFile))
+
+
+def build(document: files.Document[SpaceFile]) -> files.Document[SearchSpace]:
+    """Turn the file into a space, and refuse what types alone cannot.
+
+    Raises:
+        InputError: choices that repeat or descend, head counts that key/value heads do not divide, per-layer lists of
+            the wrong length, an impossible family or scenario, a baseline outside the space.
+    """
+    try:
+        space = _space(document.name, document.content)
+        space.encode(space.baseline)
+    except InputError as error:
+        raise InputError(f"{document.origin}: {error}") from None
+    return files.Document(document.name, document.origin, document.text, space)
+
+
+def _space(name: str, content: SpaceFile) -> SearchSpace:
+    check_family(content.family)
+    check_scenario(content.family, content.scenario)
+    max_layers = max(_choices("model.layers", content.model.layers))
+    genes, fixed = _genes(content, max_layers)
+    try:
+        baseline = Design(
+            model_shape(content.family, [content.baseline.model], max_layers),
+            accelerator_columns([content.baseline.accelerator]),
+        )
+        check_shape(baseline.shape)
+    except InputError as error:
+        raise InputError(f"baseline.{error}") from None
+    space = SearchSpace(
+        name=name,
+        family=content.family,
+        scenario=content.scenario,
+        objectives=tuple(content.objectives),
+        limits={metric: limit.max for metric, limit in content.limits.items()},
+        genes=genes,
+        max_layers=max_layers,
+        fixed=fixed,
+        baseline=baseline,
+    )
+    _check_grouping(space)
+    return space
+
+
+def _genes(content: SpaceFile, max_layers: int) -> tuple[tuple[Gene, ...], dict[str, Any]]:
+    """Return the genes, ordered whole model, layer by layer, accelerator; and the values of fields that are none."""
+    whole: list[Gene] = []
+    layered: list[Gene] = []
+    chip: list[Gene] = []
+    fixed: dict[str, Any] = {}
+    for table, genes in ((content.model, whole), (content.accelerator, chip)):
+        section = "model" if table is content.model else "accelerator"
+        for field in table.__struct_fields__:
+            value = getattr(table, field)
+            choices = _choices(f"{section}.{field}", value)
+            ordered = not isinstance(value, Dataflows)
+            if isinstance(value, LayerCounts) and value.per_layer:
+                layered += [Gene(field, layer, choices, ordered) for layer in range(max_layers)]
+            elif isinstance(value, GENES):
+                genes.append(Gene(field, ALL_LAYERS, choices, ordered))
+            else:
+                fixed[field] = value
+            if isinstance(value, list) and len(value) != max_layers:
+                raise InputError(f"{section}.{field}: expected {max_layers} values, one a layer, got {len(value)}")
+    layered.sort(key=lambda gene: gene.layer)
+    return (*whole, *layered, *chip), fixed
+
+
+def _choices(key: str, value: Any) -> tuple[Any, ...]:
+    """Return what a key can be: its choices, or its one fixed value."""
+    if not isinstance(value, GENES):
+        return (value,)
+    choices = tuple(value.choices)
+    if len(set(choices)) != len(choices):
+        raise InputError(f"{key}.choices: expected different values, got {list(choices)}")
+    if not isinstance(value, Dataflows) and list(choices) != sorted(choices):
+        raise InputError(f"{key}.choices: expected ascending values, got {list(choices)}; use {sorted(choices)}")
+    return choices
+
+
+def _check_grouping(space: SearchSpace) -> None:
+    """Refuse key/value heads that some head count is not a multiple of."""
+    if space.fixed.get("kv_heads", ()) is None:
+        return
+    choices = space.choices()
+    for heads in choices["heads"]:
+        for groups in choices["kv_heads"]:
+            if heads and (groups == 0 or heads % groups):
+                raise InputError(f"model.kv_heads: expected divisors of every choice of heads, got {groups} for {heads}")
