@@ -54,6 +54,23 @@ class Gene:
         """The field, with the layer where the gene has one."""
         return self.field if self.layer == ALL_LAYERS else f"{self.field}[{self.layer}]"
 
+    @property
+    def on_accelerator(self) -> bool:
+        """Whether the gene belongs to the accelerator, not to the model."""
+        return self.field in ACCELERATOR_FIELDS
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The largest feasible value of a metric, absolute or as a multiple of the baseline's."""
+
+    value: float
+    of_baseline: bool
+
+    def largest(self, baseline: float) -> float:
+        """Return the largest feasible value, given what the baseline has."""
+        return self.value * baseline if self.of_baseline else self.value
+
 
 @dataclass(frozen=True)
 class SearchSpace:
@@ -63,7 +80,7 @@ class SearchSpace:
     family: Family
     scenario: Scenario
     objectives: tuple[str, ...]
-    limits: dict[str, float]
+    limits: Mapping[str, Limit]
     genes: tuple[Gene, ...]
     max_layers: int
     fixed: Mapping[str, Any]

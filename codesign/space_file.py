@@ -25,7 +25,10 @@ from codesign.design_file import (
     model_shape,
 )
 from codesign.errors import InputError
-from codesign.space import ALL_LAYERS, Gene, SearchSpace
+from codesign.space import ALL_LAYERS, Gene, Limit, SearchSpace
+
+
+Positive = Annotated[float, Meta(gt=0)]
 
 
 class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -84,10 +87,13 @@ class AcceleratorChoices(_Strict):
     vector_lanes: Count | Counts
 
 
-class Limit(_Strict):
-    """A design above `max` is infeasible."""
+class LimitTable(_Strict, kw_only=True):
+    """A design above the limit is infeasible. One of the two keys."""
 
-    max: Annotated[float, Meta(gt=0)]
+    max: Positive | None = None
+    """The largest feasible value."""
+    times_baseline: Positive | None = None
+    """The same as a multiple of what the baseline has under the cost model in use."""
 
 
 class Baseline(_Strict):
@@ -109,7 +115,7 @@ class SpaceFile(_Strict, kw_only=True):
     model: ModelChoices
     accelerator: AcceleratorChoices
     scenario: Scenario
-    limits: dict[str, Limit] = {}
+    limits: dict[str, LimitTable] = {}
     baseline: Baseline
 
 
@@ -156,7 +162,7 @@ def _space(name: str, content: SpaceFile) -> SearchSpace:
         family=content.family,
         scenario=content.scenario,
         objectives=tuple(content.objectives),
-        limits={metric: limit.max for metric, limit in content.limits.items()},
+        limits={metric: _limit(metric, table) for metric, table in content.limits.items()},
         genes=genes,
         max_layers=max_layers,
         fixed=fixed,
@@ -164,6 +170,14 @@ def _space(name: str, content: SpaceFile) -> SearchSpace:
     )
     _check_grouping(space)
     return space
+
+
+def _limit(metric: str, table: LimitTable) -> Limit:
+    if (table.max is None) == (table.times_baseline is None):
+        raise InputError(f"limits.{metric}: expected one of max and times_baseline")
+    if table.max is not None:
+        return Limit(table.max, of_baseline=False)
+    return Limit(table.times_baseline or 0.0, of_baseline=True)
 
 
 def _genes(content: SpaceFile, max_layers: int) -> tuple[tuple[Gene, ...], dict[str, Any]]:

@@ -1,0 +1,145 @@
+"""Evaluate designs: cost, quality, and how far each is beyond the limits of its search space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from codesign.accuracy.proxy import Proxy, Quality
+from codesign.cost.estimate import COST_METRICS, estimate
+from codesign.cost.technology import Technology
+from codesign.design import BoolArray, Design, FloatArray, IntArray, Scenario
+from codesign.errors import InputError
+from codesign.space import SearchSpace
+
+NO_MAPPING = "no tile fits on chip"
+
+
+@dataclass(frozen=True)
+class Evaluations:
+    """n evaluated designs as columns, in the order of their ids."""
+
+    genomes: IntArray  # (n, genes), canonical
+    metrics: dict[str, FloatArray]  # name -> (n,); NaN where there is none
+    log_standard_error: FloatArray  # (n,) of the quality metric; NaN where the proxy gives none
+    extrapolated: BoolArray  # (n,) the proxy left what it was fitted or measured on
+    violation: FloatArray  # (n,) sum of relative excess over the limits; 0 = feasible
+
+    def __len__(self) -> int:
+        return len(self.genomes)
+
+    @property
+    def feasible(self) -> BoolArray:
+        """(n,) within all limits, every objective known."""
+        return np.asarray(self.violation == 0)
+
+    def objectives(self, names: Sequence[str]) -> FloatArray:
+        """(n, objectives) natural logarithms, lower is better: costs span decades and quality is a ratio."""
+        return np.log(np.stack([self.metrics[name] for name in names], axis=1))
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """Everything that turns genomes into evaluations."""
+
+    space: SearchSpace
+    technology: Technology
+    proxy: Proxy
+    limits: dict[str, float]
+    """Largest feasible value by metric."""
+
+    def __call__(self, genomes: IntArray) -> Evaluations:
+        """Evaluate n genomes."""
+        metrics, quality = measure(self.space.decode(genomes), self.space.scenario, self.technology, self.proxy)
+        return Evaluations(
+            genomes=np.asarray(genomes, dtype=np.int64),
+            metrics=metrics,
+            log_standard_error=np.asarray(quality.log_standard_error, dtype=np.float64),
+            extrapolated=np.asarray(quality.extrapolated, dtype=np.bool_),
+            violation=self._violation(metrics),
+        )
+
+    def _violation(self, metrics: dict[str, FloatArray]) -> FloatArray:
+        excess = np.zeros(len(metrics["edp_js"]))
+        for name, most in self.limits.items():
+            excess += np.nan_to_num(np.maximum(metrics[name] / most - 1.0, 0.0))
+        unknown = ~np.isfinite(np.stack([metrics[name] for name in (*self.space.objectives, "edp_js")])).all(axis=0)
+        return excess + unknown
+
+
+def make_evaluator(space: SearchSpace, technology: Technology, proxy: Proxy) -> Evaluator:
+    """Join a space, a technology and a proxy that fit each other.
+
+    Raises:
+        ProxyError: the space varies what the proxy cannot see.
+        InputError: an objective or limit of the space is no column of the cost or of the proxy; a dataflow is unknown
+            to the cost model; no design can keep the limits.
+    """
+    proxy.check(space.family, space.choices())
+    metrics, _ = measure(space.baseline, space.scenario, technology, proxy)
+    for kind, names in (("objective", space.objectives), ("limit", tuple(space.limits))):
+        for name in names:
+            if name not in metrics:
+                raise InputError(
+                    f"search space {space.name}: {kind} {name!r} is no column of this search; "
+                    f"known: {', '.join(metrics)} (quality comes from proxy {proxy.name})"
+                )
+    limits = {name: limit.largest(float(metrics[name][0])) for name, limit in space.limits.items()}
+    evaluator = Evaluator(space, technology, proxy, limits)
+    check_reachable(evaluator)
+    return evaluator
+
+
+def measure(
+    design: Design, scenario: Scenario, technology: Technology, proxy: Proxy
+) -> tuple[dict[str, FloatArray], Quality]:
+    """Return the metric columns of n designs, quality first, and the quality with its error."""
+    quality = proxy.predict(design.shape)
+    metrics = {quality.metric: np.asarray(quality.value, dtype=np.float64)}
+    return metrics | estimate(design, scenario, technology).metrics(), quality
+
+
+def check_reachable(evaluator: Evaluator) -> None:
+    """Refuse a space in which no accelerator brings even the smallest model within the cost limits.
+
+    The smallest model takes the first choice of every gene. It is costed on every accelerator of the space, so the
+    refusal is a proof for costs, which grow with the model; quality limits are not checked.
+
+    Raises:
+        InputError: names the limit, and the least value that was reached.
+    """
+    space = evaluator.space
+    limits = {name: most for name, most in evaluator.limits.items() if name in COST_METRICS}
+    genomes = _smallest_on_every_accelerator(space)
+    cost = estimate(space.decode(genomes), space.scenario, evaluator.technology)
+    if not cost.feasible.any():
+        raise InputError(f"search space {space.name}: the smallest model fits no accelerator: {NO_MAPPING}")
+    metrics = cost.metrics()
+    within = cost.feasible.copy()
+    for name, most in limits.items():
+        least = np.nanmin(metrics[name])
+        if least > most:
+            raise InputError(
+                f"search space {space.name}: limits.{name}: the smallest model needs at least {least:.6g} on its best "
+                f"accelerator, allowed are {most:.6g}; raise the limit or add smaller choices"
+            )
+        within &= metrics[name] <= most
+    if not within.any():
+        raise InputError(
+            f"search space {space.name}: limits: the smallest model keeps each of {', '.join(limits)} on some "
+            "accelerator, but never all at once; raise a limit or add smaller choices"
+        )
+
+
+def _smallest_on_every_accelerator(space: SearchSpace, most: int = 4096) -> IntArray:
+    """Return genomes: model genes 0, accelerator genes enumerated (evenly thinned beyond `most`)."""
+    chip = [column for column, gene in enumerate(space.genes) if gene.on_accelerator]
+    sizes = space.sizes[chip]
+    total = int(np.prod(sizes)) if chip else 1
+    picks = np.unique(np.linspace(0, total - 1, min(total, most)).astype(np.int64))
+    genomes = np.zeros((len(picks), len(space.genes)), dtype=np.int64)
+    if chip:
+        genomes[:, chip] = np.stack(np.unravel_index(picks, tuple(sizes)), axis=1)
+    return genomes

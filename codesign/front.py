@@ -1,0 +1,134 @@
+"""Pareto fronts: the designs that no other design of the same run beats in every objective. Lower is better."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import moocore
+import numpy as np
+
+from codesign.accuracy.proxy import Proxy
+from codesign.design import FloatArray, IntArray
+from codesign.evaluation import Evaluations
+from codesign.space import SearchSpace
+
+Z95 = 1.959963984540054
+"""Half width of a 95 % interval in standard errors."""
+
+QUALITY_BUDGETS = (0.0045, 0.045)
+"""Allowed relative loss of quality: the survey's +0.1 and +1.0 perplexity at 22.4 (Kim et al. 2023, Sec. 6.4.2)."""
+
+REFERENCE_EVALUATIONS = 100
+"""The hypervolume's reference point is the worst of the first feasible designs; this many are looked at."""
+
+
+def front_ids(evaluations: Evaluations, objectives: tuple[str, ...]) -> IntArray:
+    """Return the ids of the feasible non-dominated designs, sorted by the first objective; of equals the first."""
+    feasible = np.flatnonzero(evaluations.feasible)
+    if not len(feasible):
+        return feasible
+    values = evaluations.objectives(objectives)[feasible]
+    best = feasible[moocore.is_nondominated(values, keep_weakly=False)]
+    order = np.lexsort(evaluations.objectives(objectives)[best].T[::-1])
+    return best[order]
+
+
+def reference_point(evaluations: Evaluations, objectives: tuple[str, ...]) -> FloatArray | None:
+    """(objectives,) the worst logarithms among the first feasible designs; None while there is none.
+
+    Depends on the first designs only, so it stays the same while a run goes on.
+    """
+    first = np.flatnonzero(evaluations.feasible[:REFERENCE_EVALUATIONS])
+    if not len(first):
+        return None
+    return np.asarray(evaluations.objectives(objectives)[first].max(axis=0))
+
+
+def hypervolume(evaluations: Evaluations, objectives: tuple[str, ...]) -> float:
+    """Return the hypervolume of all feasible designs in logarithms of the objectives; 0 before any is feasible."""
+    reference = reference_point(evaluations, objectives)
+    if reference is None:
+        return 0.0
+    ids = front_ids(evaluations, objectives)
+    return float(moocore.hypervolume(evaluations.objectives(objectives)[ids], ref=reference))
+
+
+def knee(evaluations: Evaluations, objectives: tuple[str, ...], ids: IntArray) -> int:
+    """Return the id of the front's knee: the design farthest below the plane through the front's extremes.
+
+    Objectives are logarithms scaled to 0..1 on the front, where that distance is largest where their sum is least
+    (Das 1999's normal-boundary construction).
+    """
+    values = evaluations.objectives(objectives)[ids]
+    low, high = values.min(axis=0), values.max(axis=0)
+    scaled = (values - low) / np.where(high > low, high - low, 1.0)
+    return int(ids[scaled.sum(axis=1).argmin()])
+
+
+def interval(value: FloatArray, log_standard_error: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the 95 % interval of a positive quantity whose logarithm has this standard error."""
+    spread = np.exp(Z95 * log_standard_error)
+    return value / spread, value * spread
+
+
+@dataclass(frozen=True)
+class Gain:
+    """How much EDP the search saved within a quality budget."""
+
+    budget: float
+    """Allowed relative loss against the baseline."""
+    id: int
+    """The design of least EDP whose predicted quality is within the budget."""
+    factor: float
+    """Baseline's EDP / design's EDP."""
+    change: float
+    """Predicted relative change of quality."""
+    change_low: float
+    change_high: float
+    """95 % interval of that change; NaN where the proxy gives no error."""
+    factor_low: float
+    """The gain that survives if only designs count whose change is within the budget at the upper end."""
+    factor_high: float
+    """The same at the lower end."""
+
+
+def gains(evaluations: Evaluations, space: SearchSpace, proxy: Proxy, quality: str) -> list[Gain]:
+    """Return the EDP gain over the baseline (id 0) at each of QUALITY_BUDGETS.
+
+    Args:
+        evaluations: of one run; the baseline has id 0.
+        space: the search space of the run.
+        proxy: gives the error of the ratio to the baseline's quality.
+        quality: the proxy's metric.
+    """
+    feasible = np.flatnonzero(evaluations.feasible)
+    edp = evaluations.metrics["edp_js"]
+    value = evaluations.metrics[quality]
+    log_ratio = np.log(value[feasible] / value[0])
+    error = proxy.compare(space.decode(evaluations.genomes[feasible]).shape, space.baseline.shape)
+    found = []
+    for budget in QUALITY_BUDGETS:
+        allowed = np.log1p(budget)
+
+        def least(spread: FloatArray | float, allowed: float = allowed) -> int:
+            """Id of the least EDP within the budget when each ratio is off by `spread`; the baseline always is."""
+            within = feasible[log_ratio + spread <= allowed]
+            return int(within[edp[within].argmin()]) if len(within) else 0
+
+        pick = least(0.0)
+        sigma = float(error[np.flatnonzero(feasible == pick)[0]]) if pick in feasible else 0.0
+        change = np.log(value[pick] / value[0])
+        unknown = np.isnan(error).any()
+        found.append(
+            Gain(
+                budget=budget,
+                id=pick,
+                factor=float(edp[0] / edp[pick]),
+                change=float(np.expm1(change)),
+                change_low=float(np.expm1(change - Z95 * sigma)),
+                change_high=float(np.expm1(change + Z95 * sigma)),
+                factor_low=float("nan") if unknown else float(edp[0] / edp[least(Z95 * error)]),
+                factor_high=float("nan") if unknown else float(edp[0] / edp[least(-Z95 * error)]),
+            )
+        )
+    return found

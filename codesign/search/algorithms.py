@@ -1,0 +1,94 @@
+"""Search algorithms behind one ask/tell: genomes out, objectives and violations in. Lower is better."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+from pymoo.algorithms.moo.nsga2 import NSGA2
+from pymoo.core.problem import Problem
+from pymoo.core.termination import NoTermination
+
+from codesign.design import FloatArray, IntArray
+from codesign.errors import unknown_name
+from codesign.search.operators import (
+    BaselineAndRandom,
+    CanonicalForm,
+    NeverAskedBefore,
+    StepOrReset,
+    UniformCrossover,
+)
+from codesign.space import SearchSpace
+
+
+class Algorithm(Protocol):
+    """Proposes designs and learns from their evaluations. Deterministic in its seed and in what it is told."""
+
+    def ask(self) -> IntArray:
+        """Return (k, genes) canonical genomes never asked before; k = 0 if it finds none."""
+
+    def tell(self, objectives: FloatArray, violation: FloatArray) -> None:
+        """Take the evaluations of the genomes just asked: (k, objectives) and (k,), 0 = feasible."""
+
+
+class PymooAlgorithm:
+    """A generational pymoo algorithm on integer genomes."""
+
+    def __init__(self, algorithm: Any, space: SearchSpace, duplicates: NeverAskedBefore, seed: int) -> None:
+        self._duplicates = duplicates
+        self._algorithm = algorithm
+        problem = Problem(
+            n_var=len(space.genes),
+            n_obj=len(space.objectives),
+            n_ieq_constr=1,
+            xl=0,
+            xu=space.sizes - 1,
+            vtype=int,
+        )
+        algorithm.setup(problem, termination=NoTermination(), seed=seed)
+        self._asked: Any = None
+
+    def ask(self) -> IntArray:
+        """See `Algorithm.ask`."""
+        self._asked = self._algorithm.ask()
+        if self._asked is None or not len(self._asked):
+            return np.zeros((0, self._algorithm.problem.n_var), dtype=np.int64)
+        self._duplicates.remember(self._asked)
+        return np.asarray(self._asked.get("X"), dtype=np.int64)
+
+    def tell(self, objectives: FloatArray, violation: FloatArray) -> None:
+        """See `Algorithm.tell`. An unknown objective counts as the worst, which a violation then outweighs."""
+        known = np.nan_to_num(objectives, nan=_WORST, posinf=_WORST)
+        self._asked.set("F", known)
+        self._asked.set("G", violation[:, None])
+        for individual in self._asked:
+            individual.evaluated.update({"F", "G"})
+        self._algorithm.tell(infills=self._asked)
+
+
+_WORST = 1e9
+
+
+def nsga2(space: SearchSpace, population: int, seed: int) -> Algorithm:
+    """NSGA-II (Deb et al. 2002) with feasible-first ranking, uniform crossover and 1/N mutation."""
+    duplicates = NeverAskedBefore()
+    algorithm = NSGA2(
+        pop_size=population,
+        sampling=BaselineAndRandom(space),
+        crossover=UniformCrossover(),
+        mutation=StepOrReset(space),
+        repair=CanonicalForm(space),
+        eliminate_duplicates=duplicates,
+    )
+    return PymooAlgorithm(algorithm, space, duplicates, seed)
+
+
+ALGORITHMS: dict[str, Callable[[SearchSpace, int, int], Algorithm]] = {"nsga2": nsga2}
+
+
+def make_algorithm(name: str, space: SearchSpace, population: int, seed: int) -> Algorithm:
+    """Return the algorithm of this name, ready to be asked."""
+    if name not in ALGORITHMS:
+        raise unknown_name("algorithm", name, ALGORITHMS)
+    return ALGORITHMS[name](space, population, seed)

@@ -1,0 +1,102 @@
+"""Variation of integer genomes, as pymoo operators.
+
+pymoo's defaults for mixed or integer variables change far too many or too few genes of a child (16 of 40, or none);
+ours change each gene with probability 1/N, the textbook rate. All randomness comes from the algorithm's generator.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from pymoo.core.crossover import Crossover
+from pymoo.core.duplicate import DuplicateElimination
+from pymoo.core.mutation import Mutation
+from pymoo.core.population import Population
+from pymoo.core.repair import Repair
+from pymoo.core.sampling import Sampling
+
+from codesign.design import IntArray
+from codesign.space import SearchSpace
+
+
+class BaselineAndRandom(Sampling):
+    """The baseline first, then designs drawn uniformly."""
+
+    def __init__(self, space: SearchSpace) -> None:
+        super().__init__()
+        self.space = space
+
+    def _do(self, problem: Any, n_samples: int, *args: Any, random_state: np.random.Generator, **kwargs: Any) -> Any:
+        drawn = self.space.sample(random_state, max(n_samples - 1, 0))
+        return np.concatenate([self.space.encode(self.space.baseline), drawn])[:n_samples]
+
+
+class UniformCrossover(Crossover):
+    """Each gene comes from either parent with probability 1/2; the second child takes the other one."""
+
+    def __init__(self) -> None:
+        super().__init__(n_parents=2, n_offsprings=2, prob=0.9)
+
+    def _do(self, problem: Any, X: IntArray, *args: Any, random_state: np.random.Generator, **kwargs: Any) -> IntArray:
+        first, second = X
+        swap = random_state.random(first.shape) < 0.5
+        return np.stack([np.where(swap, second, first), np.where(swap, first, second)])
+
+
+class StepOrReset(Mutation):
+    """Each gene changes with probability 1/N: an ordered one steps to a neighbour or is redrawn, others are redrawn."""
+
+    def __init__(self, space: SearchSpace) -> None:
+        super().__init__(prob=1.0)
+        self.sizes = space.sizes
+        self.ordered = np.array([gene.ordered for gene in space.genes], dtype=bool)
+
+    def _do(self, problem: Any, X: IntArray, *args: Any, random_state: np.random.Generator, **kwargs: Any) -> IntArray:
+        change = random_state.random(X.shape) < 1.0 / X.shape[1]
+        step = np.where(random_state.random(X.shape) < 0.5, 1, -1)
+        stepped = np.clip(X + step, 0, self.sizes - 1)
+        redrawn = random_state.integers(0, self.sizes, size=X.shape)
+        stepping = self.ordered & (random_state.random(X.shape) < 0.5)
+        return np.where(change, np.where(stepping, stepped, redrawn), X)
+
+
+class CanonicalForm(Repair):
+    """Blank the genes that no equation reads, so that equal designs have equal genomes."""
+
+    def __init__(self, space: SearchSpace) -> None:
+        super().__init__()
+        self.space = space
+
+    def _do(self, problem: Any, X: IntArray, **kwargs: Any) -> IntArray:
+        return self.space.canonical(X)
+
+
+class NeverAskedBefore(DuplicateElimination):
+    """Drop designs that were asked for at any time in this search, and repetitions within a batch.
+
+    pymoo compares with the current population only, and in O(n^2).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: set[bytes] = set()
+
+    def do(self, pop: Population, *others: Population, **kwargs: Any) -> Population:
+        """Return the members of `pop` that are new; `others` hold what this batch has already."""
+        taken = {_key(individual) for other in others for individual in other}
+        keep = []
+        for position, individual in enumerate(pop):
+            key = _key(individual)
+            if key not in taken and key not in self.asked:
+                taken.add(key)
+                keep.append(position)
+        return pop[keep]
+
+    def remember(self, pop: Population) -> None:
+        """Note that these designs have been asked for."""
+        self.asked.update(_key(individual) for individual in pop)
+
+
+def _key(individual: Any) -> bytes:
+    return np.asarray(individual.X, dtype=np.int64).tobytes()
