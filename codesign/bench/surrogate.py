@@ -67,8 +67,8 @@ def run(data_dir: Path, write: bool) -> list[dict[str, object]]:
     """Measure the surrogate on all sets; with `write`, fit again and replace the coefficients in the package."""
     rows = bench(data_dir)
     if write:
-        for name in SOURCES:
-            write_coefficients(fit(table(data_dir, name)))
+        for fitted in [fit(table(data_dir, name)) for name in SOURCES]:
+            write_coefficients(fitted)
     return rows
 
 
