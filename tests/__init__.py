@@ -1,0 +1,1 @@
+"""Tests, one module a module of `codesign`; helpers are `strategies` and the networks that count independently."""
