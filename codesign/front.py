@@ -105,7 +105,9 @@ def gains(evaluations: Evaluations, space: SearchSpace, proxy: Proxy, quality: s
     edp = evaluations.metrics["edp_js"]
     value = evaluations.metrics[quality]
     log_ratio = np.log(value[feasible] / value[0])
-    error = proxy.compare(space.decode(evaluations.genomes[feasible]).shape, space.baseline.shape)
+    errors = evaluations.log_standard_error
+    shapes = space.decode(evaluations.genomes[feasible]).shape
+    error = proxy.compare(shapes, space.baseline.shape, (errors[feasible], errors[:1]))
     found = []
     for budget in QUALITY_BUDGETS:
         allowed = np.log1p(budget)

@@ -21,7 +21,7 @@ from codesign.cost import technology as technologies
 from codesign.errors import InputError, RunError
 from codesign.evaluation import Evaluations, Evaluator, make_evaluator
 from codesign.run import Manifest, Run
-from codesign.search.algorithms import make_algorithm
+from codesign.optimize.algorithms import make_algorithm
 from codesign.space_file import read_space
 
 DEFAULT_BUDGET = 10_000

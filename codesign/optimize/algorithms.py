@@ -12,7 +12,7 @@ from pymoo.core.termination import NoTermination
 
 from codesign.design import FloatArray, IntArray
 from codesign.errors import unknown_name
-from codesign.search.operators import (
+from codesign.optimize.operators import (
     BaselineAndRandom,
     CanonicalForm,
     NeverAskedBefore,

@@ -1,0 +1,41 @@
+# Two commands do all set-up on a fresh machine: `make search` and `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?= ../shared/data
+
+.PHONY: search test test-long lint figures wheel clean
+
+search: $(VENV)/.installed
+	$(BIN)/codesign search survey_lm gemmini_40nm
+
+test: $(VENV)/.installed lint
+	$(BIN)/python -m pytest -m "not long"
+
+test-long: $(VENV)/.installed
+	$(BIN)/python -m pytest -m long
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Prints the figures that the docs quote.
+figures: $(VENV)/.installed
+	$(BIN)/codesign bench surrogate --data $(DATA)
+	$(BIN)/codesign bench cost --data $(DATA)
+
+wheel: $(VENV)/.installed
+	rm -rf dist
+	$(BIN)/python -m build --wheel
+	$(BIN)/check-wheel-contents dist/*.whl
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,299 @@
+"""The command line: verbs only. Each reads its arguments, calls one function and prints what it returns."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from codesign.errors import CodesignError, InputError
+
+app = typer.Typer(
+    name="codesign",
+    help="Search transformer shapes and accelerators together.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+class Objective(StrEnum):
+    """What a mapping minimises."""
+
+    edp = "edp"
+    energy = "energy"
+    delay = "delay"
+
+
+class Fidelity(StrEnum):
+    """Assumptions about time."""
+
+    ideal = "ideal"
+    calibrated = "calibrated"
+
+
+class Convention(StrEnum):
+    """Whose way of counting accesses."""
+
+    timeloop = "timeloop"
+    accelforge = "accelforge"
+    zigzag = "zigzag"
+
+
+Space = Annotated[str, typer.Argument(metavar="SPACE", help="Search space: a shipped name or a .toml file.")]
+CostModel = Annotated[str, typer.Argument(metavar="COST", help="Cost model: a shipped name or a .toml file.")]
+RunDirectory = Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a run.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command(epilog="Example: codesign search survey_lm gemmini_40nm --budget 5000 --seed 1")
+def search(
+    space: Space,
+    cost: CostModel,
+    proxy: Annotated[str, typer.Option(help="Accuracy proxy: a shipped name or module:function.")] = "surrogate",
+    algorithm: Annotated[str, typer.Option(help="Search algorithm.")] = "nsga2",
+    budget: Annotated[int, typer.Option(help="Distinct designs to evaluate.")] = 10_000,
+    population: Annotated[int, typer.Option(help="Designs a generation.")] = 100,
+    seed: Annotated[int, typer.Option(help="The search is a function of its inputs and this number.")] = 0,
+    run: Annotated[Path | None, typer.Option(help="New directory for the run [default: runs/SPACE-COST-NNN].")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Search a space under a cost model; record the run, print its front, write its report."""
+    from codesign import terminal
+    from codesign.optimize import loop
+
+    with terminal.search_progress(budget) as watch:
+        found = _interruptible(
+            lambda keep: loop.search(
+                space,
+                cost,
+                proxy=proxy,
+                algorithm=algorithm,
+                budget=budget,
+                population=population,
+                seed=seed,
+                directory=run,
+                watch=keep(watch),
+            )
+        )
+    _finish(found, as_json)
+
+
+@app.command(epilog="Example: codesign resume runs/survey_lm-gemmini_40nm-001 --budget 20000")
+def resume(
+    run: RunDirectory,
+    budget: Annotated[int | None, typer.Option(help="Extend the run to this many evaluations.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Continue an interrupted run, or extend a finished one; the record is that of an undisturbed search."""
+    from codesign import terminal
+    from codesign.run import open_run
+    from codesign.optimize import loop
+
+    with terminal.search_progress(budget or open_run(run).manifest.budget) as watch:
+        found = _interruptible(lambda keep: loop.resume(run, budget=budget, watch=keep(watch)))
+    _finish(found, as_json)
+
+
+@app.command(epilog="Example: codesign front runs/reference --where 'area_mm2 < 1 and perplexity <= baseline * 1.045'")
+def front(
+    run: RunDirectory,
+    where: Annotated[str | None, typer.Option(help="Keep front designs that fulfil a condition on columns.")] = None,
+    pick: Annotated[
+        str | None, typer.Option(help="One design: knee, an id, or 'min COLUMN where CONDITION' over all feasible ones.")
+    ] = None,
+    as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+) -> None:
+    """Print the Pareto front of a run, some of it, or one design."""
+    from codesign import terminal
+    from codesign.picks import pick_id, where_ids
+    from codesign.run import open_run
+    from codesign.tables import design_table, front_record
+
+    opened = open_run(run)
+    if not len(opened.evaluations):
+        raise InputError(f"{run}: nothing is evaluated yet; continue it with: codesign resume {run}")
+    ids = opened.front_ids() if where is None else where_ids(opened, where)
+    if pick is not None:
+        ids = [pick_id(opened, pick)]
+    if as_json:
+        _print_json(front_record(opened, ids))
+    elif as_csv:
+        typer.echo(design_table(opened, ids).to_csv(), nl=False)
+    elif where is None and pick is None:
+        terminal.print_run(opened)
+    else:
+        terminal.out.print(terminal.front_table(opened, list(ids)))
+
+
+@app.command(epilog="Example: codesign report runs/reference -o report.html")
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories of runs.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The page to write.")] = Path("report.html"),
+) -> None:
+    """Write one interactive HTML page about runs; it needs no network."""
+    from codesign.report import write_report
+    from codesign.run import open_run
+
+    typer.echo(write_report([open_run(run) for run in runs], output))
+
+
+@app.command(
+    epilog="Examples: codesign estimate bert/config.json gemmini_40nm --sequence-length 128; "
+    "codesign estimate --matmuls layers.csv gemmini_40nm -o costs.csv"
+)
+def estimate(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="[INPUT] COST", help="A design .toml, RUN#ID or Hugging Face config.json; a cost model."),
+    ],
+    matmuls: Annotated[Path | None, typer.Option(help="Cost the matmuls of a CSV file instead.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="CSV to write (with --matmuls).")] = None,
+    fidelity: Annotated[Fidelity, typer.Option(help="ideal = roofline, Timeloop's assumptions.")] = Fidelity.ideal,
+    objective: Annotated[Objective, typer.Option(help="What each mapping minimises (--matmuls).")] = Objective.edp,
+    perfect_factors: Annotated[bool, typer.Option(help="Only tiles that divide the matmul (--matmuls).")] = False,
+    convention: Annotated[
+        Convention, typer.Option(help="Whose way of counting accesses (--matmuls).")
+    ] = Convention.timeloop,
+    sequence_length: Annotated[int | None, typer.Option(help="Tokens (config.json); source tokens of T5.")] = None,
+    target_length: Annotated[int | None, typer.Option(help="Target tokens of an encoder-decoder (config.json).")] = None,
+    batch: Annotated[int, typer.Option(help="Sequences (config.json).")] = 1,
+    phase: Annotated[str, typer.Option(help="prefill or decode (config.json).")] = "prefill",
+    as_json: AsJson = False,
+) -> None:
+    """Cost one design, broken down by operation, layer and memory level; or the matmuls of a file."""
+    from codesign import estimates
+
+    if fidelity is Fidelity.calibrated:
+        raise InputError("fidelity calibrated: no shipped cost model is calibrated yet; use --fidelity ideal")
+    if matmuls is not None:
+        if len(inputs) != 1 or output is None:
+            raise InputError("estimate --matmuls FILE.csv COST -o OUT.csv: expected one cost model and an output file")
+        rows = estimates.estimate_matmuls(
+            matmuls, inputs[0], output, str(objective), str(convention), perfect_factors=perfect_factors
+        )
+        typer.echo(f"{rows} rows -> {output}")
+        return
+    if len(inputs) != 2:
+        raise InputError("estimate INPUT COST: expected a design and a cost model")
+    scenario = estimates.ScenarioOptions(sequence_length, target_length, batch, phase)
+    result = estimates.estimate_input(inputs[0], inputs[1], scenario)
+    if as_json:
+        _print_json(result)
+        return
+    from codesign import terminal
+
+    terminal.out.print(f"{inputs[0]} on {inputs[1]}: {result['title']}")
+    for table in terminal.cost_tables(result):
+        terminal.out.print(table)
+        terminal.out.print()
+
+
+@app.command(epilog="Example: codesign export runs/reference --pick knee --format huggingface,json --to chosen/")
+def export(
+    run: RunDirectory,
+    to: Annotated[Path, typer.Option(help="Directory to write into.")],
+    pick: Annotated[str, typer.Option(help="knee, an id, or 'min COLUMN where CONDITION'.")] = "knee",
+    formats: Annotated[str, typer.Option("--format", help="Comma-separated formats.")] = "json",
+) -> None:
+    """Write one design of a run in the words of other tools."""
+    from codesign.picks import export_pick
+    from codesign.run import open_run
+
+    for path in export_pick(open_run(run), pick, formats.split(","), to):
+        typer.echo(path)
+
+
+@app.command(epilog="Example: codesign show survey_lm > mine.toml")
+def show(name: Annotated[str, typer.Argument(help="A shipped search space or cost model.")]) -> None:
+    """Print a shipped file, to read or to make your own from."""
+    from codesign.shipped import shipped_text
+
+    typer.echo(shipped_text(name), nl=False)
+
+
+@app.command("list", epilog="Example: codesign list --json")
+def list_(as_json: AsJson = False) -> None:
+    """List what is shipped: search spaces, cost models, proxies, algorithms, export formats, benchmarks."""
+    from codesign.shipped import catalogue
+
+    if as_json:
+        _print_json(catalogue())
+        return
+    for kind, entries in catalogue().items():
+        typer.echo(f"{kind}:")
+        for name, description in entries.items():
+            typer.echo(f"  {name:<22}{description}")
+
+
+@app.command(epilog="Example: codesign bench surrogate --data ../shared/data")
+def bench(
+    name: Annotated[str, typer.Argument(help="surrogate or cost.")],
+    data: Annotated[Path, typer.Option(help="Directory of the reference data.")],
+    write: Annotated[bool, typer.Option(help="surrogate: also write the fitted coefficients into the package.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure against reference data and print named figures."""
+    from codesign.bench import run_bench
+
+    figures = run_bench(name, data, write=write)
+    if as_json:
+        _print_json({"format": 1, "bench": name, "figures": figures})
+        return
+    for record in figures:
+        typer.echo("  ".join(f"{k}={v:.5g}" if isinstance(v, float) else f"{k}={v}" for k, v in record.items()))
+
+
+def _finish(found: Any, as_json: bool) -> None:
+    from codesign import terminal
+    from codesign.report import write_report
+    from codesign.tables import front_record
+
+    page = write_report([found], found.directory / "report.html")
+    if as_json:
+        _print_json(front_record(found, found.front_ids()))
+        return
+    terminal.print_run(found)
+    terminal.out.print(f"run {found.directory}   report {page}")
+
+
+def _print_json(value: Any) -> None:
+    import msgspec
+
+    typer.echo(msgspec.json.encode(value).decode())
+
+
+def _interruptible(start: Any) -> Any:
+    """Run a search; on Ctrl-C say what is kept and leave with the shell's code for it."""
+    last: list[Any] = []
+
+    def keep(watch: Any) -> Any:
+        def watcher(state: Any) -> None:
+            last[:] = [state.run]
+            watch(state)
+
+        return watcher
+
+    try:
+        return start(keep)
+    except KeyboardInterrupt:
+        if last:
+            done, directory = len(last[0].evaluations), last[0].directory
+            typer.echo(f"stopped; {done} evaluations are kept; continue with: codesign resume {directory}", err=True)
+        else:
+            typer.echo("stopped before anything was evaluated", err=True)
+        raise typer.Exit(130) from None
+
+
+def main() -> None:
+    """Run the command line; an error that the user can mend is one message, not a traceback."""
+    try:
+        app()
+    except CodesignError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)

@@ -1,0 +1,129 @@
+"""`codesign estimate`: the cost of one design from a file or a run, or of a file of matmuls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+from codesign import files
+from codesign.breakdown import breakdown
+from codesign.checks import check_scenario
+from codesign.cost import technology as technologies
+from codesign.cost.estimate import estimate
+from codesign.cost.technology import Technology, reference_accelerator
+from codesign.describe import describe_design
+from codesign.design import Design, Family, Scenario
+from codesign.design_file import read_design
+from codesign.errors import InputError
+
+LONGEST_DEFAULT = 512
+"""Tokens of a Hugging Face model where no sequence length is given, unless the model has fewer positions."""
+
+
+@dataclass(frozen=True)
+class ScenarioOptions:
+    """The deployment of a Hugging Face model, as given on the command line."""
+
+    sequence_length: int | None
+    target_length: int | None
+    batch: int
+    phase: str
+
+
+def estimate_input(source: str, cost_model: str, options: ScenarioOptions) -> dict[str, Any]:
+    """Cost one design.
+
+    Args:
+        source: a design file (.toml), a Hugging Face config (.json), or RUN#ID.
+        cost_model: name or path.
+        options: scenario of a Hugging Face config; refused where the source has its own.
+
+    Returns:
+        title, metrics, breakdown (by operation, layer and level), model, accelerator, scenario; plain data.
+    """
+    technology = technologies.read(cost_model).content
+    design, scenario = _read(source, technology, options)
+    cost = estimate(design, scenario, technology)
+    if not cost.feasible[0]:
+        raise InputError(f"{source}: no tile of some matmul fits into this accelerator's scratchpad and accumulator")
+    described = describe_design(design)
+    return {
+        "format": 1,
+        "title": _title(design, scenario),
+        "fidelity": "ideal",
+        "metrics": {name: float(column[0]) for name, column in cost.metrics().items()},
+        "breakdown": breakdown(cost),
+        **described,
+        "scenario": {name: getattr(scenario, name) for name in scenario.__struct_fields__},
+    }
+
+
+def estimate_matmuls(
+    source: Path, cost_model: str, target: Path, objective: Any, convention: Any, *, perfect_factors: bool
+) -> int:
+    """Cost the matmuls of a CSV file; see `cost.matmul_file`. Returns the number of rows."""
+    from codesign.cost.matmul_file import Options, estimate_file
+
+    technology = technologies.read(cost_model).content
+    return estimate_file(source, target, technology, Options(objective, convention, perfect_factors))
+
+
+def _read(source: str, technology: Technology, options: ScenarioOptions) -> tuple[Design, Scenario]:
+    if "#" in source:
+        _refuse_options(source, options)
+        return _read_run(source)
+    path = Path(source)
+    if path.suffix == ".toml":
+        _refuse_options(source, options)
+        return read_design(path)
+    if path.suffix == ".json":
+        from codesign.huggingface import read_config
+
+        shape = read_config(path)
+        scenario = _scenario(shape.family, options)
+        return Design(shape, reference_accelerator(technology)), scenario
+    raise InputError(f"{source}: expected a design .toml, a Hugging Face config .json, or RUN#ID")
+
+
+def _read_run(source: str) -> tuple[Design, Scenario]:
+    from codesign.run import open_run
+
+    directory, _, number = source.rpartition("#")
+    run = open_run(Path(directory))
+    if not number.isdigit() or int(number) >= len(run.evaluations):
+        raise InputError(f"{source}: expected an id of 0..{len(run.evaluations) - 1} after #, got {number!r}")
+    row = int(number)
+    return run.space.decode(run.evaluations.genomes[row : row + 1]), run.space.scenario
+
+
+def _refuse_options(source: str, options: ScenarioOptions) -> None:
+    if options != ScenarioOptions(None, None, 1, "prefill"):
+        raise InputError(
+            f"{source}: it has a scenario of its own; --sequence-length, --target-length, --batch and --phase are for "
+            "Hugging Face configs"
+        )
+
+
+def _scenario(family: Family, options: ScenarioOptions) -> Scenario:
+    positions = family.position_count if family.positions == "learned" else 0
+    length = options.sequence_length or (min(LONGEST_DEFAULT, positions) if positions else LONGEST_DEFAULT)
+    target = options.target_length or (length if len(family.stacks) == 2 else 0)
+    raw = {"sequence_length": length, "target_length": target, "batch": options.batch, "phase": options.phase}
+    scenario = files.convert(raw, "scenario options", Scenario)
+    check_scenario(family, scenario)
+    return scenario
+
+
+def _title(design: Design, scenario: Scenario) -> str:
+    stacks = ", ".join(
+        f"{int(depth)} {stack} layers" for stack, depth in zip(design.shape.family.stacks, design.shape.layers[0], strict=True)
+    )
+    chip = design.accelerator
+    return (
+        f"{stacks}, hidden {int(design.shape.hidden[0])}; {scenario.phase} of {scenario.sequence_length} tokens"
+        f"{f' and {scenario.target_length} target tokens' if scenario.target_length else ''}, batch {scenario.batch}; "
+        f"{int(chip.pe_rows[0])}x{int(chip.pe_cols[0])} array, scratchpad {int(chip.scratchpad_bytes[0]) / 1024:g} KiB, "
+        f"accumulator {int(chip.accumulator_bytes[0]) / 1024:g} KiB, {float(chip.dram_bytes_per_cycle[0]):g} B/cycle"
+    )

@@ -1,0 +1,39 @@
+"""What comes with the package, by name: `codesign list` and `codesign show`."""
+
+from __future__ import annotations
+
+import tomllib
+
+from codesign import files
+from codesign.errors import unknown_name
+
+
+def shipped_text(name: str) -> str:
+    """Return the text of a shipped search space or cost model."""
+    found = {n: path for kind in files.FOLDERS for n, path in files.shipped(kind).items()}
+    if name not in found:
+        raise unknown_name("shipped file", name, found)
+    return files.read_text(found[name])
+
+
+def catalogue() -> dict[str, dict[str, str]]:
+    """Return names and one-line descriptions of everything that can be named on the command line."""
+    from codesign.accuracy.proxy import SURROGATES
+    from codesign.bench import BENCHES
+    from codesign.export import EXPORTERS
+    from codesign.optimize.algorithms import ALGORITHMS
+
+    described = {
+        f"{kind}s": {name: tomllib.loads(files.read_text(path))["description"] for name, path in files.shipped(kind).items()}
+        for kind in files.FOLDERS
+    }
+    return described | {
+        "proxies": {name: f"size surrogate fitted on {nets}" for name, nets in SURROGATES.items()},
+        "algorithms": {name: _first_line(build.__doc__) for name, build in ALGORITHMS.items()},
+        "export formats": {name: _first_line(render.__doc__) for name, render in EXPORTERS.items()},
+        "benchmarks": {name: _first_line(bench.__doc__) for name, bench in BENCHES.items()},
+    }
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").strip().split("\n")[0]

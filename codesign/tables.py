@@ -1,0 +1,97 @@
+"""Designs of a run as tables and as plain data: what the command line prints and Python users get."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from codesign.describe import describe_design
+from codesign.design import DATAFLOWS, IntArray
+from codesign.design_file import KIB, LAYER_FIELDS
+from codesign.front import interval
+from codesign.run import Run
+
+FORMAT = 1
+
+ACCELERATOR_COLUMNS = (
+    "pe_rows",
+    "pe_cols",
+    "dataflow",
+    "scratchpad_kib",
+    "accumulator_kib",
+    "dram_bytes_per_cycle",
+    "vector_lanes",
+)
+
+
+def design_table(run: Run, ids: IntArray) -> pd.DataFrame:
+    """Return designs as a table, one row an id.
+
+    Columns: the metrics; the 95 % interval of quality; whether it is extrapolated and feasible; the model (per-layer
+    values as text, first layer first); the accelerator.
+    """
+    evaluations = run.evaluations
+    columns: dict[str, Any] = {name: column[ids] for name, column in evaluations.metrics.items()}
+    quality = run.manifest.quality
+    low, high = interval(columns[quality], evaluations.log_standard_error[ids])
+    columns |= {f"{quality}_low": low, f"{quality}_high": high}
+    columns |= {"extrapolated": evaluations.extrapolated[ids], "feasible": evaluations.feasible[ids]}
+    design = run.space.decode(evaluations.genomes[ids])
+    shape, chip = design.shape, design.accelerator
+    columns |= {"layers": shape.layers[:, 0], "hidden": shape.hidden}
+    for name in LAYER_FIELDS:
+        values = getattr(shape, name)[:, 0]
+        columns[name] = [
+            " ".join(map(str, row[:depth])) for row, depth in zip(values, shape.layers[:, 0], strict=True)
+        ]
+    for name in ACCELERATOR_COLUMNS:
+        columns[name] = (
+            getattr(chip, name.replace("_kib", "_bytes")) / KIB if name.endswith("_kib") else getattr(chip, name)
+        )
+    columns["dataflow"] = [DATAFLOWS[code] for code in chip.dataflow]
+    return pd.DataFrame(columns, index=pd.Index(np.asarray(ids, dtype=np.int64), name="id"))
+
+
+def select_columns(run: Run, ids: IntArray) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what conditions can name: columns of these designs, and the baseline's values."""
+    table = design_table(run, ids)
+    columns = {"id": table.index.to_numpy()} | {name: table[name].to_numpy() for name in table.columns}
+    baseline = design_table(run, np.array([0]))
+    return columns, {name: baseline[name].iloc[0] for name in baseline.columns}
+
+
+def design_record(run: Run, id_: int) -> dict[str, Any]:
+    """Return one design as plain data: id, metrics, intervals, model, accelerator, policy."""
+    evaluations = run.evaluations
+    metrics = {name: _number(column[id_]) for name, column in evaluations.metrics.items()}
+    intervals: dict[str, list[float]] = {}
+    error = evaluations.log_standard_error[id_]
+    quality = run.manifest.quality
+    if np.isfinite(error) and metrics[quality] is not None:
+        low, high = interval(evaluations.metrics[quality][id_ : id_ + 1], np.array([error]))
+        intervals[quality] = [float(low[0]), float(high[0])]
+    return {
+        "id": id_,
+        "metrics": metrics,
+        "intervals": intervals,
+        "extrapolated": bool(evaluations.extrapolated[id_]),
+        "feasible": bool(evaluations.feasible[id_]),
+        **describe_design(run.space.decode(evaluations.genomes[id_ : id_ + 1])),
+        "policy": {},
+    }
+
+
+def front_record(run: Run, ids: IntArray) -> dict[str, Any]:
+    """Return designs of a run as the JSON that `codesign front --json` prints."""
+    return {
+        "format": FORMAT,
+        "run": run.name,
+        "baseline": design_record(run, 0),
+        "designs": [design_record(run, int(i)) for i in ids],
+    }
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

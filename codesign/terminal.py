@@ -1,0 +1,161 @@
+"""What the terminal shows: progress of a search, fronts and costs as tables. Everything goes through one console."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from codesign.front import Gain
+    from codesign.run import Run
+    from codesign.optimize.loop import Progress as SearchProgress
+    from codesign.optimize.loop import Watcher
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(highlight=False, soft_wrap=True, stderr=True)
+
+SCALES = ((1e-12, "p"), (1e-9, "n"), (1e-6, "µ"), (1e-3, "m"), (1.0, ""), (1e3, "k"), (1e6, "M"), (1e9, "G"), (1e12, "T"))
+
+
+def engineering(value: float, unit: str = "") -> str:
+    """Write a number with three to four digits and an SI prefix: 0.0653 J -> 65.3 mJ."""
+    if value == 0 or value != value:
+        return f"{value:g} {unit}".strip()
+    scale, prefix = next((s for s in reversed(SCALES) if abs(value) >= s[0]), SCALES[0])
+    return f"{value / scale:.4g} {prefix}{unit}".strip()
+
+
+@contextmanager
+def search_progress(budget: int) -> Iterator[Watcher]:
+    """Show a progress bar with evaluations/s, hypervolume, front size and ETA; yields what the search calls."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.completed}/{task.total}"),
+        TextColumn("{task.fields[rate]}"),
+        TextColumn("HV {task.fields[hv]}"),
+        TextColumn("front {task.fields[front]}"),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    with Progress(*columns, console=err, transient=False) as progress:
+        task = progress.add_task("search", total=budget, rate="", hv="-", front="-")
+
+        def watch(state: SearchProgress) -> None:
+            done = len(state.run.evaluations)
+            elapsed = progress.tasks[task].elapsed or 0.0
+            rate = f"{(done - state.replayed) / elapsed:,.0f}/s" if elapsed > 0 and done > state.replayed else "replay"
+            progress.update(
+                task,
+                completed=done,
+                total=done if state.finished else budget,
+                rate=rate,
+                hv=f"{state.run.hypervolume():.4f}",
+                front=str(len(state.run.front_ids())),
+            )
+
+        yield watch
+
+
+def print_run(run: Run, rows: int = 24) -> None:
+    """Print the baseline, the front (evenly thinned to `rows`), and the gains within the quality budgets."""
+    ids = run.front_ids()
+    evaluations = run.evaluations
+    out.print(
+        f"{run.space.name} x {run.manifest.cost_model.name}: {len(evaluations)} of {run.space.size():.4g} designs "
+        f"evaluated, {int(evaluations.feasible.sum())} feasible, front of {len(ids)}, hypervolume "
+        f"{run.hypervolume():.4f} (proxy {run.manifest.proxy}, seed {run.manifest.seed}, fidelity ideal)"
+    )
+    if not len(ids):
+        out.print("No design is feasible; the limits of the search space exclude all that were evaluated.")
+        return
+    out.print(front_table(run, thin(ids.tolist(), rows)))
+    if len(ids) > rows:
+        out.print(f"{rows} of {len(ids)} front designs shown; all with: codesign front {run.directory} --csv")
+    for gain in run.gains():
+        out.print(gain_line(run, gain))
+    if bool(evaluations.extrapolated[[0, *ids]].any()):
+        out.print(
+            "* outside the sizes that the proxy was fitted on: the interval is a lower bound of the real uncertainty"
+        )
+
+
+def thin(ids: Sequence[int], most: int) -> list[int]:
+    """Return at most `most` of the ids, evenly spread, both ends included."""
+    if len(ids) <= most:
+        return list(ids)
+    return [ids[round(i * (len(ids) - 1) / (most - 1))] for i in range(most)]
+
+
+def front_table(run: Run, ids: Sequence[int]) -> Table:
+    """Return designs as a table, the baseline first."""
+    from codesign.tables import design_table
+
+    quality = run.manifest.quality
+    frame = design_table(run, [0, *(i for i in ids if i != 0)])  # type: ignore[arg-type]
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    names = ("id", quality, "95 % interval", "EDP", "gain", "energy", "delay", "mm2", "layers", "d", "heads", "FFN")
+    for name in (*names, "array", "flow", "SP/ACC KiB"):
+        table.add_column(name, justify="left" if name in ("heads", "FFN", "array", "flow") else "right", no_wrap=True)
+    baseline_edp = frame["edp_js"].iloc[0]
+    for position, (id_, row) in enumerate(frame.iterrows()):
+        mark = "*" if row["extrapolated"] else ""
+        table.add_row(
+            "baseline" if position == 0 else str(id_),
+            f"{row[quality]:.3f}{mark}",
+            f"{row[quality + '_low']:.1f}..{row[quality + '_high']:.1f}",
+            engineering(row["edp_js"], "Js"),
+            f"{baseline_edp / row['edp_js']:.2f}x",
+            engineering(row["energy_j"], "J"),
+            engineering(row["delay_s"], "s"),
+            f"{row['area_mm2']:.3f}",
+            str(row["layers"]),
+            str(row["hidden"]),
+            row["heads"].replace(" ", ","),
+            row["ffn"].replace(" ", ","),
+            f"{row['pe_rows']}x{row['pe_cols']}",
+            {"weight_stationary": "ws", "output_stationary": "os"}[row["dataflow"]],
+            f"{row['scratchpad_kib']:g}/{row['accumulator_kib']:g}",
+            style="bold" if position == 0 else None,
+        )
+    return table
+
+
+def gain_line(run: Run, gain: Gain) -> str:
+    """Say in one line what EDP was saved within a quality budget, and how sure that is."""
+    head = f"EDP gain at +{gain.budget:.2%} {run.manifest.quality}: {gain.factor:.2f}x (design {gain.id}, predicted {gain.change:+.2%}"
+    if gain.factor_low != gain.factor_low:
+        return f"{head}; the proxy gives no error)"
+    return (
+        f"{head}, 95 % interval {gain.change_low:+.1%} .. {gain.change_high:+.1%}; gain {gain.factor_low:.2f}x .. "
+        f"{gain.factor_high:.1f}x at the interval's ends)"
+    )
+
+
+def cost_tables(rows: dict[str, Any]) -> list[Table]:
+    """Return the breakdown of one estimate: totals, then energy and cycles by layer and operation and by level."""
+    totals = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("metric", "value"):
+        totals.add_column(name)
+    for name, value in rows["metrics"].items():
+        totals.add_row(name, f"{value:.6g}")
+    tables = [totals]
+    for name, lines in rows["breakdown"].items():
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for column in (name.replace("by_", ""), "energy", "share", "cycles", "share"):
+            table.add_column(column, justify="left" if column == name.replace("by_", "") else "right")
+        for line in lines:
+            cycles = line.get("cycles")
+            table.add_row(
+                line["name"],
+                engineering(line["energy_j"], "J"),
+                f"{line['energy_share']:.1%}",
+                "" if cycles is None else f"{cycles:,.0f}",
+                "" if cycles is None else f"{line['cycles_share']:.1%}",
+            )
+        tables.append(table)
+    return tables
