@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from codesign.design import ModelShape as ModelShape
     from codesign.design import Scenario as Scenario
     from codesign.errors import CodesignError as CodesignError
-    from codesign.run import Run as Run
-    from codesign.run import open_run as open_run
     from codesign.optimize.loop import resume as resume
     from codesign.optimize.loop import search as search
+    from codesign.run import Run as Run
+    from codesign.run import open_run as open_run
 
 _PUBLIC = {
     "search": "codesign.optimize.loop",
@@ -40,7 +40,7 @@ _PUBLIC = {
     "Scenario": "codesign.design",
 }
 
-__all__ = [*_PUBLIC, "__version__"]  # noqa: PLE0604  (the keys are strings)
+__all__ = [*_PUBLIC, "__version__"]
 
 
 def __getattr__(name: str) -> Any:

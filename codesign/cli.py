@@ -91,8 +91,8 @@ def resume(
 ) -> None:
     """Continue an interrupted run, or extend a finished one; the record is that of an undisturbed search."""
     from codesign import terminal
-    from codesign.run import open_run
     from codesign.optimize import loop
+    from codesign.run import open_run
 
     with terminal.search_progress(budget or open_run(run).manifest.budget) as watch:
         found = _interruptible(lambda keep: loop.resume(run, budget=budget, watch=keep(watch)))
@@ -104,7 +104,8 @@ def front(
     run: RunDirectory,
     where: Annotated[str | None, typer.Option(help="Keep front designs that fulfil a condition on columns.")] = None,
     pick: Annotated[
-        str | None, typer.Option(help="One design: knee, an id, or 'min COLUMN where CONDITION' over all feasible ones.")
+        str | None,
+        typer.Option(help="One design: knee, an id, or 'min COLUMN where CONDITION' (all feasible)."),
     ] = None,
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
@@ -150,7 +151,9 @@ def report(
 def estimate(
     inputs: Annotated[
         list[str],
-        typer.Argument(metavar="[INPUT] COST", help="A design .toml, RUN#ID or Hugging Face config.json; a cost model."),
+        typer.Argument(
+            metavar="[INPUT] COST", help="A design .toml, RUN#ID or Hugging Face config.json, then a cost model."
+        ),
     ],
     matmuls: Annotated[Path | None, typer.Option(help="Cost the matmuls of a CSV file instead.")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="CSV to write (with --matmuls).")] = None,
@@ -161,7 +164,7 @@ def estimate(
         Convention, typer.Option(help="Whose way of counting accesses (--matmuls).")
     ] = Convention.timeloop,
     sequence_length: Annotated[int | None, typer.Option(help="Tokens (config.json); source tokens of T5.")] = None,
-    target_length: Annotated[int | None, typer.Option(help="Target tokens of an encoder-decoder (config.json).")] = None,
+    target_length: Annotated[int | None, typer.Option(help="Target tokens of T5 (config.json).")] = None,
     batch: Annotated[int, typer.Option(help="Sequences (config.json).")] = 1,
     phase: Annotated[str, typer.Option(help="prefill or decode (config.json).")] = "prefill",
     as_json: AsJson = False,
@@ -235,7 +238,7 @@ def list_(as_json: AsJson = False) -> None:
 def bench(
     name: Annotated[str, typer.Argument(help="surrogate or cost.")],
     data: Annotated[Path, typer.Option(help="Directory of the reference data.")],
-    write: Annotated[bool, typer.Option(help="surrogate: also write the fitted coefficients into the package.")] = False,
+    write: Annotated[bool, typer.Option(help="surrogate: also write the fits into the package.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure against reference data and print named figures."""

@@ -8,8 +8,8 @@ the design; the axes are always in the order design (n), stack (S), layer (L). L
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Literal, Self, TypeVar
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -93,9 +93,9 @@ class ModelShape:
     def __len__(self) -> int:
         return len(self.hidden)
 
-    def take(self, rows: IntArray | slice) -> Self:
+    def take(self, rows: IntArray | slice) -> ModelShape:
         """Return the shapes at `rows`, in that order."""
-        return _take(self, rows)
+        return replace(self, **_rows(self, rows))
 
     @property
     def active(self) -> BoolArray:
@@ -119,9 +119,9 @@ class Accelerator:
     def __len__(self) -> int:
         return len(self.pe_rows)
 
-    def take(self, rows: IntArray | slice) -> Self:
+    def take(self, rows: IntArray | slice) -> Accelerator:
         """Return the accelerators at `rows`, in that order."""
-        return _take(self, rows)
+        return replace(self, **_rows(self, rows))
 
 
 @dataclass(frozen=True)
@@ -134,14 +134,11 @@ class Design:
     def __len__(self) -> int:
         return len(self.shape)
 
-    def take(self, rows: IntArray | slice) -> Self:
+    def take(self, rows: IntArray | slice) -> Design:
         """Return the designs at `rows`, in that order."""
-        return type(self)(self.shape.take(rows), self.accelerator.take(rows))
+        return Design(self.shape.take(rows), self.accelerator.take(rows))
 
 
-_Columns = TypeVar("_Columns", ModelShape, Accelerator)
-
-
-def _take(columns: _Columns, rows: IntArray | slice) -> _Columns:
+def _rows(columns: ModelShape | Accelerator, rows: IntArray | slice) -> dict[str, Any]:
     values = {field.name: getattr(columns, field.name) for field in fields(columns)}
-    return type(columns)(**{k: v[rows] if isinstance(v, np.ndarray) else v for k, v in values.items()})
+    return {name: value[rows] for name, value in values.items() if isinstance(value, np.ndarray)}

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-
 from codesign import files
 from codesign.breakdown import breakdown
 from codesign.checks import check_scenario
 from codesign.cost import technology as technologies
 from codesign.cost.estimate import estimate
 from codesign.cost.technology import Technology, reference_accelerator
-from codesign.describe import describe_design
+from codesign.describe import describe_accelerator, describe_design
 from codesign.design import Design, Family, Scenario
 from codesign.design_file import read_design
 from codesign.errors import InputError
@@ -118,12 +117,14 @@ def _scenario(family: Family, options: ScenarioOptions) -> Scenario:
 
 def _title(design: Design, scenario: Scenario) -> str:
     stacks = ", ".join(
-        f"{int(depth)} {stack} layers" for stack, depth in zip(design.shape.family.stacks, design.shape.layers[0], strict=True)
+        f"{int(depth)} {stack} layers"
+        for stack, depth in zip(design.shape.family.stacks, design.shape.layers[0], strict=True)
     )
-    chip = design.accelerator
+    chip = describe_accelerator(design.accelerator)
+    target = f" and {scenario.target_length} target tokens" if scenario.target_length else ""
     return (
-        f"{stacks}, hidden {int(design.shape.hidden[0])}; {scenario.phase} of {scenario.sequence_length} tokens"
-        f"{f' and {scenario.target_length} target tokens' if scenario.target_length else ''}, batch {scenario.batch}; "
-        f"{int(chip.pe_rows[0])}x{int(chip.pe_cols[0])} array, scratchpad {int(chip.scratchpad_bytes[0]) / 1024:g} KiB, "
-        f"accumulator {int(chip.accumulator_bytes[0]) / 1024:g} KiB, {float(chip.dram_bytes_per_cycle[0]):g} B/cycle"
+        f"{stacks}, hidden {int(design.shape.hidden[0])}; {scenario.phase} of {scenario.sequence_length} "
+        f"tokens{target}, batch {scenario.batch}; {chip['pe_rows']}x{chip['pe_cols']} {chip['dataflow']} array, "
+        f"scratchpad {chip['scratchpad_kib']} KiB, accumulator {chip['accumulator_kib']} KiB, "
+        f"{chip['dram_bytes_per_cycle']:g} B/cycle"
     )

@@ -112,7 +112,7 @@ def _explain(message: str, raw: Any, origin: str, struct: type[Any]) -> str:
         return f"{origin}: {key_path}: {what}" + (f"; known: {', '.join(known)}" if known else "")
     if "missing required field" in what:
         return f"{origin}: {key_path}: {what}"
-    what = what.replace("Expected object", "Expected a table { value = ..., source = \"...\" } or [section]")
+    what = what.replace("Expected object", 'Expected a table { value = ..., source = "..." } or [section]')
     return f"{origin}: {key_path}: {what.split(', got')[0]}, got {_value_at(raw, steps)!r}"
 
 

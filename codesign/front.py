@@ -30,7 +30,7 @@ def front_ids(evaluations: Evaluations, objectives: tuple[str, ...]) -> IntArray
     values = evaluations.objectives(objectives)[feasible]
     best = feasible[moocore.is_nondominated(values, keep_weakly=False)]
     order = np.lexsort(evaluations.objectives(objectives)[best].T[::-1])
-    return best[order]
+    return np.asarray(best[order], dtype=np.int64)
 
 
 def reference_point(evaluations: Evaluations, objectives: tuple[str, ...]) -> FloatArray | None:

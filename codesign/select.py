@@ -4,8 +4,8 @@
     perplexity <= baseline * 1.0045          # `baseline` is the baseline's value of the column it is compared with
     knee | 4711 | min edp_js where perplexity <= baseline * 1.0045
 
-Conditions are Python comparisons over the columns of a table of designs, with + - * / and `and or not`. They are parsed,
-never executed: anything else is refused.
+Conditions are Python comparisons over the columns of a table of designs, with + - * / and `and or not`. They are
+parsed, never executed: anything else is refused.
 """
 
 from __future__ import annotations

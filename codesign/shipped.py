@@ -24,7 +24,9 @@ def catalogue() -> dict[str, dict[str, str]]:
     from codesign.optimize.algorithms import ALGORITHMS
 
     described = {
-        f"{kind}s": {name: tomllib.loads(files.read_text(path))["description"] for name, path in files.shipped(kind).items()}
+        f"{kind}s": {
+            name: tomllib.loads(files.read_text(path))["description"] for name, path in files.shipped(kind).items()
+        }
         for kind in files.FOLDERS
     }
     return described | {

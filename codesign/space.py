@@ -105,7 +105,7 @@ class SearchSpace:
         heads = next((gene.values for gene in per_layer if gene.field == "heads"), (1,))
         layer = others * sum(attention if head else 1 for head in heads)
         shared = math.prod(len(g.values) for g in self.genes if g.layer == ALL_LAYERS and g.field != "layers")
-        return shared * sum(layer**depth for depth in depths)
+        return shared * sum(int(layer**depth) for depth in depths)
 
     def sample(self, rng: np.random.Generator, n: int) -> IntArray:
         """Draw n canonical genomes, each gene uniformly."""

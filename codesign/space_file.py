@@ -1,7 +1,7 @@
 """What a user writes in a search space file: which choices each part of model and accelerator has.
 
-A gene is a table `{ choices = [...] }`; a per-layer one says `per_layer = true`; anything else is fixed. Choices ascend,
-so that a mutation can step to a neighbour.
+A gene is a table `{ choices = [...] }`; a per-layer one says `per_layer = true`; anything else is fixed. Choices
+ascend, so that a mutation can step to a neighbour.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from codesign.design_file import (
 from codesign.errors import InputError
 from codesign.space import ALL_LAYERS, Gene, Limit, SearchSpace
 
-
 Positive = Annotated[float, Meta(gt=0)]
 
 
@@ -35,26 +34,26 @@ class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Base of all tables of a search space file: immutable, unknown keys refused."""
 
 
-class Counts(_Strict):
+class Counts(_Strict, frozen=True):
     """A gene over whole numbers, one for the whole model or chip."""
 
     choices: Annotated[list[Count], Meta(min_length=1)]
 
 
-class LayerCounts(_Strict, kw_only=True):
+class LayerCounts(_Strict, frozen=True, kw_only=True):
     """A gene over whole numbers, for all layers alike or for each layer on its own."""
 
     choices: Annotated[list[CountOrNone], Meta(min_length=1)]
     per_layer: bool = False
 
 
-class Sizes(_Strict):
+class Sizes(_Strict, frozen=True):
     """A gene over sizes or rates."""
 
     choices: Annotated[list[Size], Meta(min_length=1)]
 
 
-class Dataflows(_Strict):
+class Dataflows(_Strict, frozen=True):
     """A gene over dataflows."""
 
     choices: Annotated[list[Dataflow], Meta(min_length=1)]
@@ -63,7 +62,7 @@ class Dataflows(_Strict):
 GENES = (Counts, LayerCounts, Sizes, Dataflows)
 
 
-class ModelChoices(_Strict, kw_only=True):
+class ModelChoices(_Strict, frozen=True, kw_only=True):
     """The [model] table: see `design_file.ModelTable` for what each key means."""
 
     layers: Count | Counts
@@ -75,7 +74,7 @@ class ModelChoices(_Strict, kw_only=True):
     ffn: PerLayer | LayerCounts
 
 
-class AcceleratorChoices(_Strict):
+class AcceleratorChoices(_Strict, frozen=True):
     """The [accelerator] table."""
 
     pe_rows: Count | Counts
@@ -87,7 +86,7 @@ class AcceleratorChoices(_Strict):
     vector_lanes: Count | Counts
 
 
-class LimitTable(_Strict, kw_only=True):
+class LimitTable(_Strict, frozen=True, kw_only=True):
     """A design above the limit is infeasible. One of the two keys."""
 
     max: Positive | None = None
@@ -96,14 +95,14 @@ class LimitTable(_Strict, kw_only=True):
     """The same as a multiple of what the baseline has under the cost model in use."""
 
 
-class Baseline(_Strict):
+class Baseline(_Strict, frozen=True):
     """The design that results are compared with; one of the space's own designs."""
 
     model: ModelTable
     accelerator: AcceleratorTable
 
 
-class SpaceFile(_Strict, kw_only=True):
+class SpaceFile(_Strict, frozen=True, kw_only=True):
     """A search space file."""
 
     format: Literal[1]
@@ -224,4 +223,6 @@ def _check_grouping(space: SearchSpace) -> None:
     for heads in choices["heads"]:
         for groups in choices["kv_heads"]:
             if heads and (groups == 0 or heads % groups):
-                raise InputError(f"model.kv_heads: expected divisors of every choice of heads, got {groups} for {heads}")
+                raise InputError(
+                    f"model.kv_heads: expected divisors of every choice of heads, got {groups} for {heads}"
+                )

@@ -43,9 +43,7 @@ def design_table(run: Run, ids: IntArray) -> pd.DataFrame:
     columns |= {"layers": shape.layers[:, 0], "hidden": shape.hidden}
     for name in LAYER_FIELDS:
         values = getattr(shape, name)[:, 0]
-        columns[name] = [
-            " ".join(map(str, row[:depth])) for row, depth in zip(values, shape.layers[:, 0], strict=True)
-        ]
+        columns[name] = [" ".join(map(str, row[:depth])) for row, depth in zip(values, shape.layers[:, 0], strict=True)]
     for name in ACCELERATOR_COLUMNS:
         columns[name] = (
             getattr(chip, name.replace("_kib", "_bytes")) / KIB if name.endswith("_kib") else getattr(chip, name)

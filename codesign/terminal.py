@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,14 +13,30 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from codesign.front import Gain
-    from codesign.run import Run
     from codesign.optimize.loop import Progress as SearchProgress
     from codesign.optimize.loop import Watcher
+    from codesign.run import Run
 
-out = Console(highlight=False, soft_wrap=True)
+PIPE_WIDTH = 200
+"""Columns where the output is no terminal, so that tables are whole in files and pipes."""
+
+WIDE = 165
+"""Columns from which a table has room for the per-layer heads and FFN sizes."""
+
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 err = Console(highlight=False, soft_wrap=True, stderr=True)
 
-SCALES = ((1e-12, "p"), (1e-9, "n"), (1e-6, "µ"), (1e-3, "m"), (1.0, ""), (1e3, "k"), (1e6, "M"), (1e9, "G"), (1e12, "T"))
+SCALES = (
+    (1e-12, "p"),
+    (1e-9, "n"),
+    (1e-6, "µ"),
+    (1e-3, "m"),
+    (1.0, ""),
+    (1e3, "k"),
+    (1e6, "M"),
+    (1e9, "G"),
+    (1e12, "T"),
+)
 
 
 def engineering(value: float, unit: str = "") -> str:
@@ -98,9 +115,9 @@ def front_table(run: Run, ids: Sequence[int]) -> Table:
     quality = run.manifest.quality
     frame = design_table(run, [0, *(i for i in ids if i != 0)])  # type: ignore[arg-type]
     table = Table(box=None, header_style="bold", pad_edge=False)
-    names = ("id", quality, "95 % interval", "EDP", "gain", "energy", "delay", "mm2", "layers", "d", "heads", "FFN")
-    for name in (*names, "array", "flow", "SP/ACC KiB"):
-        table.add_column(name, justify="left" if name in ("heads", "FFN", "array", "flow") else "right", no_wrap=True)
+    numbers = ("id", quality, "95 % interval", "EDP", "gain", "energy", "delay", "mm2", "layers", "d")
+    for name in (*numbers, "array", "flow", "SP/ACC KiB", *(("heads", "FFN") if out.width >= WIDE else ())):
+        table.add_column(name, justify="right" if name in numbers else "left", no_wrap=True)
     baseline_edp = frame["edp_js"].iloc[0]
     for position, (id_, row) in enumerate(frame.iterrows()):
         mark = "*" if row["extrapolated"] else ""
@@ -115,11 +132,10 @@ def front_table(run: Run, ids: Sequence[int]) -> Table:
             f"{row['area_mm2']:.3f}",
             str(row["layers"]),
             str(row["hidden"]),
-            row["heads"].replace(" ", ","),
-            row["ffn"].replace(" ", ","),
             f"{row['pe_rows']}x{row['pe_cols']}",
             {"weight_stationary": "ws", "output_stationary": "os"}[row["dataflow"]],
             f"{row['scratchpad_kib']:g}/{row['accumulator_kib']:g}",
+            *((row["heads"].replace(" ", ","), row["ffn"].replace(" ", ",")) if out.width >= WIDE else ()),
             style="bold" if position == 0 else None,
         )
     return table
@@ -127,7 +143,10 @@ def front_table(run: Run, ids: Sequence[int]) -> Table:
 
 def gain_line(run: Run, gain: Gain) -> str:
     """Say in one line what EDP was saved within a quality budget, and how sure that is."""
-    head = f"EDP gain at +{gain.budget:.2%} {run.manifest.quality}: {gain.factor:.2f}x (design {gain.id}, predicted {gain.change:+.2%}"
+    head = (
+        f"EDP gain at +{gain.budget:.2%} {run.manifest.quality}: {gain.factor:.2f}x "
+        f"(design {gain.id}, predicted {gain.change:+.2%}"
+    )
     if gain.factor_low != gain.factor_low:
         return f"{head}; the proxy gives no error)"
     return (

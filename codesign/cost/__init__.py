@@ -1,0 +1,1 @@
+"""Cost: technology files, the mapper, and what whole designs cost."""

@@ -25,7 +25,6 @@ from codesign.cost.matmul import (
     unit_energies_pj,
 )
 from codesign.cost.technology import (
-    KIB,
     Technology,
     accumulator_energy_pj,
     area_mm2,
@@ -194,7 +193,7 @@ def _accelerator(rows: pd.DataFrame, numbers: Any, technology: Technology, reaso
 
 
 def _cost_best(
-    rows: pd.DataFrame, extents: Any, accelerator: Accelerator, technology: Technology, options: Options, reasons: Any
+    _: pd.DataFrame, extents: Any, accelerator: Accelerator, technology: Technology, options: Options, reasons: Any
 ) -> tuple[dict[str, Any], Any]:
     costs = best_mappings(
         extents,
@@ -238,9 +237,7 @@ def _cost_given(
 ) -> tuple[dict[str, Any], Any]:
     _flag(reasons, accelerator.dataflow != 0, "dataflow: a given mapping is weight stationary (ws)")
     spatial = {name: _numbers(rows[name], name, reasons) for name in ("spatial_k", "spatial_n")}
-    nests = [
-        _parse_nest(row, spatial, number, reasons) for number, row in enumerate(rows.to_dict("records"))
-    ]
+    nests = [_parse_nest(row, spatial, number, reasons) for number, row in enumerate(rows.to_dict("records"))]
     loops, lengths, factors = nest.pack(nests)
     out = np.zeros((len(rows), len(nest.NEST_RESULT)))
     energies = unit_energies_pj(

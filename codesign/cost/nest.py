@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from codesign.cost.access import Conventions, Counts, Energies, Rates, cycles_of, energy_of, jit
+from codesign.cost.access import Conventions, Counts, cycles_of, energy_of, jit
 from codesign.design import FloatArray, IntArray
 from codesign.errors import InputError
 
@@ -62,6 +62,7 @@ def parse_loops(level: int, text: str) -> list[tuple[int, int, int]]:
         loops.append((level, DIMENSIONS.index(match[1]), int(match[2])))
     return loops
 
+
 @jit
 def _refetches(loops: IntArray, number: int, below: int, first: int, second: int) -> float:
     """Return how often a tensor with dimensions `first` and `second` is fetched into the memory level `below`."""
@@ -71,7 +72,7 @@ def _refetches(loops: IntArray, number: int, below: int, first: int, second: int
         level, dimension, trips = loops[i]
         if level >= below or trips == 1:
             continue
-        indexed = indexed or dimension == first or dimension == second
+        indexed = indexed or dimension in (first, second)
         if indexed:
             product *= trips
     return product

@@ -13,7 +13,7 @@ import numpy as np
 from msgspec import Meta
 
 from codesign import files
-from codesign.design import DATAFLOWS, Accelerator, Dataflow, FloatArray
+from codesign.design import DATAFLOWS, Accelerator, Dataflow, FloatArray, IntArray
 from codesign.errors import InputError
 
 KIB = 1024
@@ -29,27 +29,27 @@ class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Base of all tables of a cost model file: immutable, unknown keys refused."""
 
 
-class Quantity(_Strict):
+class Quantity(_Strict, frozen=True):
     """A number that may be zero, with its source."""
 
     value: NotNegative
     source: Source
 
 
-class PositiveQuantity(_Strict):
+class PositiveQuantity(_Strict, frozen=True):
     """A number above zero, with its source."""
 
     value: Positive
     source: Source
 
 
-class Clock(_Strict):
+class Clock(_Strict, frozen=True):
     """Turns cycles into seconds."""
 
     frequency_hz: PositiveQuantity
 
 
-class Mac(_Strict):
+class Mac(_Strict, frozen=True):
     """One multiply-accumulate of operand x operand into the accumulator's width."""
 
     energy_pj: Quantity
@@ -57,13 +57,13 @@ class Mac(_Strict):
     """Area of one PE: multiplier, adder, registers, its share of the array's wiring."""
 
 
-class Register(_Strict):
+class Register(_Strict, frozen=True):
     """The register inside a PE that holds its stationary operand."""
 
     energy_pj_per_byte: Quantity
 
 
-class Sram(_Strict):
+class Sram(_Strict, frozen=True):
     """An on-chip buffer; energy per word = fixed + slope * (KiB of one bank) ** exponent."""
 
     banks: Literal["one", "per_column"]
@@ -77,20 +77,20 @@ class Sram(_Strict):
     """Words a cycle for each row and column of the array; for the accumulator: for each column in use."""
 
 
-class Dram(_Strict):
+class Dram(_Strict, frozen=True):
     """Off-chip memory. Its bandwidth belongs to the accelerator."""
 
     energy_pj_per_byte: Quantity
 
 
-class VectorUnit(_Strict):
+class VectorUnit(_Strict, frozen=True):
     """The lanes that compute softmax, norms, activations and residuals on accumulator-wide words."""
 
     energy_pj_per_element: Quantity
     """One pass over one element, accumulator access not included."""
 
 
-class Tensors(_Strict):
+class Tensors(_Strict, frozen=True):
     """Word widths. Partial sums are always as wide as the accumulator."""
 
     operand_bits: Bits
@@ -99,13 +99,13 @@ class Tensors(_Strict):
     source: Source
 
 
-class Floorplan(_Strict):
+class Floorplan(_Strict, frozen=True):
     """Area that does not grow with the array or the buffers."""
 
     base_area_mm2: Quantity
 
 
-class ReferenceAccelerator(_Strict):
+class ReferenceAccelerator(_Strict, frozen=True):
     """The accelerator used where an input names none (a Hugging Face config, a missing column)."""
 
     pe_rows: PositiveInt
@@ -118,7 +118,7 @@ class ReferenceAccelerator(_Strict):
     source: Source
 
 
-class Technology(_Strict):
+class Technology(_Strict, frozen=True):
     """A cost model file."""
 
     format: Literal[1]
@@ -146,7 +146,7 @@ def read(name_or_path: str) -> files.Document[Technology]:
 
 
 def check(document: files.Document[Technology]) -> files.Document[Technology]:
-    """Refuse what types alone cannot: word widths that are not whole bytes, a reference outside the file's dataflows."""
+    """Refuse what types alone cannot: widths that are no whole bytes, a reference with an undeclared dataflow."""
     technology = document.content
     for key in ("operand_bits", "output_bits", "accumulator_bits"):
         bits = getattr(technology.tensors, key)
@@ -184,7 +184,7 @@ def accumulator_energy_pj(technology: Technology, accelerator: Accelerator) -> F
     return _sram_energy_pj(technology.accumulator, accelerator.accumulator_bytes, accelerator)
 
 
-def _sram_energy_pj(sram: Sram, capacity_bytes: FloatArray, accelerator: Accelerator) -> FloatArray:
+def _sram_energy_pj(sram: Sram, capacity_bytes: IntArray, accelerator: Accelerator) -> FloatArray:
     banks = accelerator.pe_cols if sram.banks == "per_column" else 1
     bank_kib = capacity_bytes / KIB / banks
     slope = sram.energy_pj_per_word_slope.value * bank_kib**sram.energy_exponent.value

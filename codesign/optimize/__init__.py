@@ -1,1 +1,4 @@
-"""The search itself: operators, algorithms behind ask/tell, and the loop that records. (`codesign.search` runs it.)"""
+"""The search itself: operators, algorithms behind ask/tell, and the loop that records.
+
+`codesign.search` runs it.
+"""

@@ -20,8 +20,8 @@ from codesign.accuracy.proxy import Proxy, resolve
 from codesign.cost import technology as technologies
 from codesign.errors import InputError, RunError
 from codesign.evaluation import Evaluations, Evaluator, make_evaluator
-from codesign.run import Manifest, Run
 from codesign.optimize.algorithms import make_algorithm
+from codesign.run import Manifest, Run
 from codesign.space_file import read_space
 
 DEFAULT_BUDGET = 10_000
@@ -92,9 +92,7 @@ def search(
     return _continue(runs.create(where, manifest), evaluator, watch)
 
 
-def resume(
-    directory: str | Path, *, budget: int | None = None, proxy: Any = None, watch: Watcher | None = None
-) -> Run:
+def resume(directory: str | Path, *, budget: int | None = None, proxy: Any = None, watch: Watcher | None = None) -> Run:
     """Continue an interrupted search, or extend a finished one.
 
     Args:
@@ -165,8 +163,8 @@ def _check_replay(run: Run, start: int, genomes: Any, known: Evaluations) -> Non
     """Refuse a record that this code, from this seed, would not have asked for."""
     if not np.array_equal(known.genomes, genomes[: len(known)]):
         raise RunError(
-            f"{run.directory}: evaluations {start}..{start + len(known) - 1} are not what version {__version__} asks for "
-            f"with seed {run.manifest.seed}; the run was made by version {run.manifest.codesign_version} or by other "
+            f"{run.directory}: evaluations {start}..{start + len(known) - 1} are not what version {__version__} "
+            f"asks for with seed {run.manifest.seed}; the run was made by version {run.manifest.codesign_version} or by other "
             "library versions, or its record was edited; its front can still be read, but it cannot be continued"
         )
 
