@@ -16,8 +16,8 @@ from codesign.optimize.operators import (
     BaselineAndRandom,
     CanonicalForm,
     NeverAskedBefore,
+    PairCrossover,
     StepOrReset,
-    UniformCrossover,
 )
 from codesign.space import SearchSpace
 
@@ -71,12 +71,12 @@ _WORST = 1e9
 
 
 def nsga2(space: SearchSpace, population: int, seed: int) -> Algorithm:
-    """NSGA-II (Deb et al. 2002) with feasible-first ranking, uniform crossover and 1/N mutation."""
+    """NSGA-II (Deb et al. 2002) with feasible-first ranking, accelerator exchange, and 1/N mutation."""
     duplicates = NeverAskedBefore()
     algorithm = NSGA2(
         pop_size=population,
         sampling=BaselineAndRandom(space),
-        crossover=UniformCrossover(),
+        crossover=PairCrossover(space),
         mutation=StepOrReset(space),
         repair=CanonicalForm(space),
         eliminate_duplicates=duplicates,
