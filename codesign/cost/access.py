@@ -7,6 +7,8 @@ exact up to 2**53 and lose no more than rounding beyond.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numba
 
@@ -26,7 +28,15 @@ Energies = tuple[float, float, float, float, float]
 Counts = tuple[float, float, float, float, float]
 """compute cycles, register bytes, accumulator words, scratchpad words, DRAM bytes."""
 
-jit = numba.njit(cache=True, error_model="numpy")
+
+def jit(function: Callable[..., Any] | None = None, **options: bool) -> Any:
+    """Compile with numba, and cache the code on disk where some folder can be written (a container may have none)."""
+    if function is None:
+        return lambda later: jit(later, **options)
+    try:
+        return numba.njit(function, cache=True, error_model="numpy", **options)
+    except RuntimeError:  # numba: no locator available
+        return numba.njit(function, error_model="numpy", **options)
 
 
 @jit

@@ -259,7 +259,7 @@ def best_mapping(
     return best < np.inf
 
 
-@numba.njit(cache=True, parallel=True, error_model="numpy")
+@jit(parallel=True)
 def search_rows(
     objective: int,
     perfect: bool,

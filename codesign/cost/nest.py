@@ -122,7 +122,7 @@ def nest_counts(
     return counted, m_low * n_low, m_mid * k_mid + k_mid * n_mid, k_reg * n_reg
 
 
-@numba.njit(cache=True, parallel=True, error_model="numpy")
+@jit(parallel=True)
 def nest_rows(
     extents: FloatArray,
     loops: IntArray,

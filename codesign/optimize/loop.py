@@ -164,8 +164,9 @@ def _check_replay(run: Run, start: int, genomes: Any, known: Evaluations) -> Non
     if not np.array_equal(known.genomes, genomes[: len(known)]):
         raise RunError(
             f"{run.directory}: evaluations {start}..{start + len(known) - 1} are not what version {__version__} "
-            f"asks for with seed {run.manifest.seed}; the run was made by version {run.manifest.codesign_version} or by other "
-            "library versions, or its record was edited; its front can still be read, but it cannot be continued"
+            f"asks for with seed {run.manifest.seed}; the run was made by version "
+            f"{run.manifest.codesign_version} or by other library versions, or its record was edited; its front can "
+            "still be read, but it cannot be continued"
         )
 
 
