@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numba
 
@@ -28,15 +28,25 @@ Energies = tuple[float, float, float, float, float]
 Counts = tuple[float, float, float, float, float]
 """compute cycles, register bytes, accumulator words, scratchpad words, DRAM bytes."""
 
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
-def jit(function: Callable[..., Any] | None = None, **options: bool) -> Any:
-    """Compile with numba, and cache the code on disk where some folder can be written (a container may have none)."""
-    if function is None:
-        return lambda later: jit(later, **options)
+
+def jit(function: Kernel) -> Kernel:
+    """Compile a kernel of scalars or small arrays."""
+    return _compile(function, parallel=False)
+
+
+def jit_parallel(function: Kernel) -> Kernel:
+    """Compile a kernel whose `numba.prange` loops run on all cores."""
+    return _compile(function, parallel=True)
+
+
+def _compile(function: Kernel, *, parallel: bool) -> Kernel:
+    """Compile with numba; keep the code on disk where some folder can be written (in a container, none may be)."""
     try:
-        return numba.njit(function, cache=True, error_model="numpy", **options)
-    except RuntimeError:  # numba: no locator available
-        return numba.njit(function, error_model="numpy", **options)
+        return cast(Kernel, numba.njit(function, cache=True, parallel=parallel, error_model="numpy"))
+    except RuntimeError:  # numba finds no place for its cache
+        return cast(Kernel, numba.njit(function, parallel=parallel, error_model="numpy"))
 
 
 @jit

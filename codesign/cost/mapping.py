@@ -35,6 +35,7 @@ from codesign.cost.access import (
     cycles_of,
     energy_of,
     jit,
+    jit_parallel,
 )
 from codesign.design import BoolArray, FloatArray, IntArray
 
@@ -259,7 +260,7 @@ def best_mapping(
     return best < np.inf
 
 
-@jit(parallel=True)
+@jit_parallel
 def search_rows(
     objective: int,
     perfect: bool,

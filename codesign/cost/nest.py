@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from codesign.cost.access import Conventions, Counts, cycles_of, energy_of, jit
+from codesign.cost.access import Conventions, Counts, cycles_of, energy_of, jit, jit_parallel
 from codesign.design import FloatArray, IntArray
 from codesign.errors import InputError
 
@@ -122,7 +122,7 @@ def nest_counts(
     return counted, m_low * n_low, m_mid * k_mid + k_mid * n_mid, k_reg * n_reg
 
 
-@jit(parallel=True)
+@jit_parallel
 def nest_rows(
     extents: FloatArray,
     loops: IntArray,

@@ -33,7 +33,7 @@ class BaselineAndRandom(Sampling):
 
 
 class PairCrossover(Crossover):
-    """Half of the matings exchange whole accelerators, so that each model meets the other's chip; the rest single genes.
+    """Half of the matings exchange whole accelerators, so that a model meets the other's chip; the rest single genes.
 
     Exchanged gene by gene only, a good pair is always taken apart: over five seeds of `survey_lm` at 10,000
     evaluations the exchange of accelerators gave the larger hypervolume each time.
