@@ -1,0 +1,100 @@
+"""Laws of the optimal mapping: what a larger accelerator gives, and what no mapping can beat."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from codesign.cost.mapping import OBJECTIVES
+from codesign.cost.matmul import MatmulCosts, best_mappings
+from tests.cost.machines import accelerator, cost_model
+
+SIZES = {
+    "pe_rows": st.integers(1, 16),
+    "pe_cols": st.integers(1, 16),
+    "scratchpad_bytes": st.integers(2, 2000),
+    "accumulator_bytes": st.integers(1, 2000),
+    "dram_bytes_per_cycle": st.floats(0.25, 64),
+}
+CHIPS = st.fixed_dictionaries({**SIZES, "dataflow": st.integers(0, 1)})
+EXTENTS = st.tuples(*[st.integers(1, 80)] * 3)
+
+
+def optimum(costs: MatmulCosts, objective: str) -> list[float]:
+    """(r,) what the mapper minimised."""
+    values = {"edp": costs.cycles * costs.total_energy_pj, "energy": costs.total_energy_pj, "delay": costs.cycles}
+    return [float(value) for value in values[objective]]
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("size", SIZES)
+@settings(deadline=None, max_examples=50)
+@given(data=st.data(), chip=CHIPS, extents=EXTENTS, perfect=st.booleans())
+def test_more_hardware_never_costs_more(
+    objective: Any, size: str, data: st.DataObject, chip: dict[str, Any], extents: tuple[int, ...], perfect: bool
+) -> None:
+    """Where an access costs the same at every size, a larger array, buffer or bandwidth never raises the optimum."""
+    larger = chip | {size: chip[size] * data.draw(st.integers(1, 4)) + data.draw(st.integers(0, 3))}
+    chips = accelerator(**{name: np.array([chip[name], larger[name]]) for name in chip})
+    options: Any = {"objective": objective, "perfect_factors": perfect}
+    before, after = optimum(best_mappings(np.array([extents] * 2), chips, cost_model("unit"), **options), objective)
+    assert after <= before * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@settings(deadline=None)
+@given(chip=CHIPS, extents=EXTENTS, perfect=st.booleans())
+def test_no_mapping_beats_the_compulsory_work(
+    objective: Any, chip: dict[str, Any], extents: tuple[int, ...], perfect: bool
+) -> None:
+    """Cycles are at least MACs / PEs and compulsory DRAM traffic / bandwidth; energy at least that of both."""
+    M, K, N = extents
+    options: Any = {"objective": objective, "perfect_factors": perfect}
+    costs = best_mappings(np.array([extents]), accelerator(**chip), cost_model("unit"), **options)
+    compulsory = M * K + K * N + M * N
+    assert costs.compute_cycles[0] >= M * K * N / (chip["pe_rows"] * chip["pe_cols"])
+    assert costs.cycles[0] >= costs.compute_cycles[0]
+    assert costs.cycles[0] >= compulsory / chip["dram_bytes_per_cycle"] * (1 - 1e-12)
+    assert costs.dram_bytes[0] >= compulsory
+    # Each level hands its operands on at least once: fills and loads; the drain and one update an output.
+    assert costs.scratchpad_words[0] >= M * K + K * N + M * K + K * N
+    assert costs.accumulator_words[0] >= 2 * M * N
+    assert costs.register_bytes[0] >= M * K * N
+    assert costs.total_energy_pj[0] >= M * K * N + compulsory
+
+
+@settings(deadline=None)
+@given(chip=CHIPS, extents=EXTENTS)
+def test_each_objective_wins_at_its_own(chip: dict[str, Any], extents: tuple[int, ...]) -> None:
+    """No mapping has less energy than the one of least energy, and so for delay and energy-delay product."""
+    found = {
+        objective: best_mappings(np.array([extents]), accelerator(**chip), cost_model("unit"), objective=objective)
+        for objective in ("edp", "energy", "delay")
+    }
+    for objective, costs in found.items():
+        assert all(optimum(costs, objective) <= np.multiply(optimum(other, objective), 1 + 1e-12)
+                   for other in found.values())  # fmt: skip
+
+
+@settings(deadline=None)
+@given(chip=CHIPS, extents=EXTENTS)
+def test_free_factors_are_no_worse_than_perfect_ones(chip: dict[str, Any], extents: tuple[int, ...]) -> None:
+    """Tiles that divide the matmul are among all tiles."""
+    args = (np.array([extents]), accelerator(**chip), cost_model("unit"))
+    free, perfect = best_mappings(*args), best_mappings(*args, perfect_factors=True)
+    assert optimum(free, "edp")[0] <= optimum(perfect, "edp")[0] * (1 + 1e-12)
+
+
+@settings(deadline=None)
+@given(chip=CHIPS, extents=EXTENTS, grow=st.tuples(*[st.integers(0, 40)] * 3))
+def test_more_work_never_costs_less(chip: dict[str, Any], extents: tuple[int, ...], grow: tuple[int, ...]) -> None:
+    """A longer matmul costs at least as much energy, and as many cycles."""
+    both = np.array([extents, np.add(extents, grow)])
+    for objective in ("edp", "energy", "delay"):
+        chips = accelerator(**{name: np.array([size, size]) for name, size in chip.items()})
+        less, more = optimum(best_mappings(both, chips, cost_model("unit"), objective=objective), objective)
+        assert less <= more * (1 + 1e-12)
