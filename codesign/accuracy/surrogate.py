@@ -117,7 +117,7 @@ class Surrogate:
         leverage = spread(x, np.array(self.fit.covariance))
         return Quality(
             metric="perplexity",
-            value=np.exp(x @ np.array(self.fit.coefficients)),
+            value=np.exp((x * np.array(self.fit.coefficients)).sum(axis=1)),  # not x @ b: its last bits depend on n
             log_standard_error=self.fit.residual_deviation * np.sqrt(1 + leverage),
             extrapolated=_outside(attention, self.fit.attention_range)
             | _outside(ffn, self.fit.ffn_range)
