@@ -6,6 +6,7 @@ file, the key path inside it, what was expected and what came.
 
 from __future__ import annotations
 
+import copy
 import re
 import tomllib
 from dataclasses import dataclass
@@ -99,40 +100,66 @@ def convert(raw: Any, origin: str, struct: type[T]) -> T:
     try:
         return msgspec.convert(raw, struct)
     except msgspec.ValidationError as error:
-        raise InputError(_explain(str(error), raw, origin, struct)) from None
+        raise InputError(f"{origin}: {_explain(str(error), raw, struct)}") from None
 
 
-def _explain(message: str, raw: Any, origin: str, struct: type[Any]) -> str:
-    what, _, where = message.partition(" - at ")
-    steps = [int(index) if index else key for key, index in re.findall(r"\.(\w+)|\[(\d+)\]", where)]
-    key_path = where.strip("`").removeprefix("$").removeprefix(".") or "top level"
-    what = what.replace("`", "")
+def _explain(message: str, raw: Any, struct: type[Any]) -> str:
+    """Turn msgspec's message into key path, what was expected (known keys and names included), and what came."""
+    what, _, where = message.replace("`", "").partition(" - at ")
+    steps = _steps(where, message, raw, struct)
+    key_path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)[1:] or "top level"
+    options = _options(msgspec.inspect.type_info(struct), steps)
+    keys = [field.encode_name for option in options for field in getattr(option, "fields", ())]
     if "unknown field" in what:
-        known = _field_names(struct, steps)
-        return f"{origin}: {key_path}: {what}" + (f"; known: {', '.join(known)}" if known else "")
+        return f"{key_path}: {what.removeprefix('Object contains ')}; known: {', '.join(keys)}"
     if "missing required field" in what:
-        return f"{origin}: {key_path}: {what}"
-    what = what.replace("Expected object", 'Expected a table { value = ..., source = "..." } or [section]')
-    return f"{origin}: {key_path}: {what.split(', got')[0]}, got {_value_at(raw, steps)!r}"
+        return f"{key_path}: {what.removeprefix('Object ')}"
+    wanted = what.partition(", got")[0]
+    if what.startswith("Invalid enum value"):
+        names = [str(name) for option in options for name in getattr(option, "values", ())]
+        wanted = f"expected one of {', '.join(names)}"
+    wanted = wanted.replace("object", f"a table with {', '.join(keys) or 'keys'}").replace("array", "list")
+    return f"{key_path}: {wanted.replace('Expected', 'expected')}, got {_value_at(raw, steps)!r}"
+
+
+def _steps(where: str, message: str, raw: Any, struct: type[Any]) -> list[str | int]:
+    """Read a path such as `$.limits[...].max`; the dots hide a key, which is found by keeping one key at a time."""
+    steps: list[str | int] = []
+    for key, index, hidden in re.findall(r"\.(\w+)|\[(\d+)\]|\[(\.\.\.)\]", where):
+        steps.append(_hidden_key(steps, message, raw, struct) if hidden else int(index) if index else key)
+    return steps
+
+
+def _hidden_key(steps: list[str | int], message: str, raw: Any, struct: type[Any]) -> str:
+    for key, value in _value_at(raw, steps).items():
+        alone = copy.deepcopy(raw)
+        table = _value_at(alone, steps)
+        table.clear()
+        table[key] = value
+        try:
+            msgspec.convert(alone, struct)
+        except msgspec.ValidationError as error:
+            if str(error) == message:
+                return str(key)
+    return "..."
 
 
 def _value_at(raw: Any, steps: list[str | int]) -> Any:
     for step in steps:
-        try:
-            raw = raw[step]
-        except (KeyError, IndexError, TypeError):
-            return "nothing"
+        raw = raw[step]
     return raw
 
 
-def _field_names(struct: type[Any], steps: list[str | int]) -> list[str]:
-    info: Any = msgspec.inspect.type_info(struct)
+def _options(info: Any, steps: list[str | int]) -> list[Any]:
+    """Return what may stand at a place in a struct: msgspec's types, several where they are alternatives."""
+    options = [info]
     for step in steps:
-        options = info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
-        fields = [f for option in options for f in getattr(option, "fields", ()) if f.name == step]
-        values = [option.value_type for option in options if hasattr(option, "value_type")]
-        if not fields and not values:
-            return []
-        info = fields[0].type if fields else values[0]
-    options = info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
-    return [field.encode_name for option in options for field in getattr(option, "fields", ())]
+        if isinstance(step, int):
+            inner = [option.item_type for option in options if hasattr(option, "item_type")]
+        else:
+            fields = [field for option in options for field in getattr(option, "fields", ())]
+            inner = [field.type for field in fields if field.encode_name == step]
+            inner += [option.value_type for option in options if isinstance(option, msgspec.inspect.DictType)]
+        unions = [option.types if isinstance(option, msgspec.inspect.UnionType) else (option,) for option in inner]
+        options = [option for union in unions for option in union]
+    return options

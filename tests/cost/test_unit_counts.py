@@ -36,7 +36,7 @@ def test_one_tile_that_fills_the_array() -> None:
             "mac": 8,  # 2 x 2 x 2
             "register": 12,  # 8 reads, one a MAC, and 4 weights written
             "accumulator": 8,  # 4 outputs written (a single piece of K: no partial sum to read) and 4 drained
-            "scratchpad": 16,  # 4 weights, 4 inputs written; 4 weights read into PEs; 4 inputs read, for both columns at once
+            "scratchpad": 16,  # 4 weights, 4 inputs written; 4 weights read; 4 inputs read once for both columns
             "dram": 12,  # 4 weights, 4 inputs, 4 outputs
         }
     )
