@@ -117,9 +117,9 @@ def _explain(message: str, raw: Any, struct: type[Any]) -> str:
     wanted = what.partition(", got")[0]
     if what.startswith("Invalid enum value"):
         names = [str(name) for option in options for name in getattr(option, "values", ())]
-        wanted = f"expected one of {', '.join(names)}"
+        wanted = f"Expected one of {', '.join(names)}"
     wanted = wanted.replace("object", f"a table with {', '.join(keys) or 'keys'}").replace("array", "list")
-    return f"{key_path}: {wanted.replace('Expected', 'expected')}, got {_value_at(raw, steps)!r}"
+    return f"{key_path}: {wanted}, got {_value_at(raw, steps)!r}"
 
 
 def _steps(where: str, message: str, raw: Any, struct: type[Any]) -> list[str | int]:
