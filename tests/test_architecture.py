@@ -19,7 +19,7 @@ LAYERS = (
     ("space", "space_file"),
     ("cost", "accuracy"),
     ("evaluation", "front", "breakdown"),
-    ("run", "tables"),
+    ("record", "run", "tables"),
     ("optimize",),
     ("select", "picks", "estimates", "report", "export", "bench", "shipped", "terminal"),
     ("cli", "__init__", "__main__"),

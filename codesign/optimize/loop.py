@@ -7,18 +7,21 @@ one, and a finished search that is extended the record of a longer one.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from codesign import __version__
+from codesign import __version__, record
 from codesign import run as runs
 from codesign.accuracy.proxy import Proxy, resolve
 from codesign.cost import technology as technologies
-from codesign.errors import InputError, RunError
+from codesign.design import IntArray
+from codesign.errors import InputError, ProxyError, RunError
 from codesign.evaluation import Evaluations, Evaluator, make_evaluator
 from codesign.optimize.algorithms import make_algorithm
 from codesign.run import Manifest, Run
@@ -30,7 +33,7 @@ DEFAULT_POPULATION = 100
 
 @dataclass(frozen=True)
 class Progress:
-    """What a watcher of the search is shown after each batch."""
+    """What a watcher of the search is shown at the start and after each batch."""
 
     run: Run
     replayed: int
@@ -65,7 +68,7 @@ def search(
         population: designs a generation.
         seed: the search is a function of its inputs and this number.
         directory: where the run is recorded; a new directory under runs/ if absent.
-        watch: called after each batch.
+        watch: called at the start and after each batch.
 
     Raises:
         CodesignError: whatever the user can mend, said plainly.
@@ -89,7 +92,9 @@ def search(
     )
     make_algorithm(algorithm, space_document.content, population, seed)  # an unknown name must not leave a directory
     where = Path(directory) if directory else new_directory(Path("runs"), manifest)
-    return _continue(runs.create(where, manifest), evaluator, watch)
+    runs.create(where, manifest)
+    with record.writing(where):
+        return _loop(runs.open_run(where), evaluator, watch or _nobody)
 
 
 def resume(directory: str | Path, *, budget: int | None = None, proxy: Any = None, watch: Watcher | None = None) -> Run:
@@ -99,27 +104,35 @@ def resume(directory: str | Path, *, budget: int | None = None, proxy: Any = Non
         directory: of the run.
         budget: a larger number of evaluations than the run was started with.
         proxy: the proxy object, where the run was started with one that cannot be found by its name.
-        watch: called after each batch.
+        watch: called at the start and after each batch.
 
     Raises:
         RunError: no run there, a smaller budget, or a record that this version of the code would not have made.
     """
     opened = runs.open_run(Path(directory))
     found = resolve(proxy if proxy is not None else opened.manifest.proxy)
-    with runs.writing(opened.directory):
-        opened = runs.open_run(opened.directory)
+    evaluator = make_evaluator(opened.space, opened.technology, found)
+    _check_same_answers(opened, evaluator)
+    with record.writing(opened.directory):
+        opened = runs.open_run(opened.directory)  # again: another process may have written to it in the meantime
         if budget is not None and budget != opened.manifest.budget:
             opened = _with_budget(opened, budget)
-    return _continue(opened, make_evaluator(opened.space, opened.technology, found), watch)
+        return _loop(opened, evaluator, watch or _nobody)
 
 
 def new_directory(parent: Path, manifest: Manifest) -> Path:
-    """Return the first free runs/SPACE-COST-NNN."""
+    """Make and return the first free runs/SPACE-COST-NNN; no two processes get the same."""
     stem = f"{manifest.space.name}-{manifest.cost_model.name}"
-    number = 1
-    while (parent / f"{stem}-{number:03d}").exists():
-        number += 1
-    return parent / f"{stem}-{number:03d}"
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        for number in itertools.count(1):
+            directory = parent / f"{stem}-{number:03d}"
+            with suppress(FileExistsError):
+                directory.mkdir()
+                break
+    except OSError as error:
+        raise RunError(f"{parent}: cannot be written: {error.strerror}; name another place with --run") from error
+    return directory
 
 
 def _with_budget(run: Run, budget: int) -> Run:
@@ -131,9 +144,30 @@ def _with_budget(run: Run, budget: int) -> Run:
     return runs.open_run(run.directory)
 
 
-def _continue(run: Run, evaluator: Evaluator, watch: Watcher | None) -> Run:
-    with runs.writing(run.directory):
-        return _loop(run, evaluator, watch or (lambda _: None))
+def _check_same_answers(run: Run, evaluator: Evaluator) -> None:
+    """Refuse to continue where the baseline is no longer judged as the record says.
+
+    Quality is compared for shipped proxies only: a user's own may train a network, which is never quite the same twice.
+    """
+    if evaluator.proxy.name != run.manifest.proxy:
+        raise RunError(f"{run.directory}: expected proxy {run.manifest.proxy}, got {evaluator.proxy.name}")
+    if not len(run.evaluations):
+        return
+    fresh = evaluator(run.evaluations.genomes[:1]).metrics
+    if run.manifest.quality not in fresh:
+        raise RunError(
+            f"{run.directory}: expected proxy {run.manifest.proxy} to return {run.manifest.quality}, "
+            f"got {next(iter(fresh))}"
+        )
+    own = ":" in run.manifest.proxy
+    for name, column in run.evaluations.metrics.items():
+        then, now = float(column[0]), float(fresh[name][0])
+        if not (own and name == run.manifest.quality) and not np.isclose(now, then, rtol=1e-9, atol=0):
+            raise _not_ours(run, f"{name} of the baseline is {then:.12g} in the record and {now:.12g} now")
+
+
+def _nobody(_: Progress) -> None:
+    """Watch nothing."""
 
 
 def _loop(run: Run, evaluator: Evaluator, watch: Watcher) -> Run:
@@ -141,6 +175,7 @@ def _loop(run: Run, evaluator: Evaluator, watch: Watcher) -> Run:
     algorithm = make_algorithm(manifest.algorithm, space, manifest.population, manifest.seed)
     recorded = len(run.evaluations)
     asked = 0
+    watch(Progress(run, recorded, ""))
     while asked < manifest.budget:
         genomes = algorithm.ask()
         if not len(genomes):
@@ -150,7 +185,7 @@ def _loop(run: Run, evaluator: Evaluator, watch: Watcher) -> Run:
         _check_replay(run, asked, genomes, known)
         missing = genomes[len(known) : manifest.budget - asked]
         if len(missing):
-            run = run.extend(evaluator(missing))
+            run = run.extend(_evaluate(run, evaluator, missing))
         answered = _slice(run.evaluations, asked, asked + len(genomes))
         asked += len(answered)
         if len(answered) == len(genomes):  # the last batch may be cut short by the budget; nobody asks after it
@@ -159,15 +194,28 @@ def _loop(run: Run, evaluator: Evaluator, watch: Watcher) -> Run:
     return run
 
 
-def _check_replay(run: Run, start: int, genomes: Any, known: Evaluations) -> None:
+def _evaluate(run: Run, evaluator: Evaluator, genomes: IntArray) -> Evaluations:
+    try:
+        return evaluator(genomes)
+    except ProxyError as error:
+        done = len(run.evaluations)
+        raise ProxyError(
+            f"{error}; {done} evaluations are kept; once the proxy is mended: codesign resume {run.directory}"
+        ) from error
+
+
+def _check_replay(run: Run, start: int, genomes: IntArray, known: Evaluations) -> None:
     """Refuse a record that this code, from this seed, would not have asked for."""
     if not np.array_equal(known.genomes, genomes[: len(known)]):
-        raise RunError(
-            f"{run.directory}: evaluations {start}..{start + len(known) - 1} are not what version {__version__} "
-            f"asks for with seed {run.manifest.seed}; the run was made by version "
-            f"{run.manifest.codesign_version} or by other library versions, or its record was edited; its front can "
-            "still be read, but it cannot be continued"
-        )
+        last = start + len(known) - 1
+        raise _not_ours(run, f"evaluations {start}..{last} are not what seed {run.manifest.seed} asks for")
+
+
+def _not_ours(run: Run, what: str) -> RunError:
+    return RunError(
+        f"{run.directory}: {what}; the run was made by version {run.manifest.codesign_version} (this is {__version__}) "
+        "or by other libraries, or its record was edited; its front can still be read, but it cannot be continued"
+    )
 
 
 def _slice(evaluations: Evaluations, start: int, stop: int) -> Evaluations:
