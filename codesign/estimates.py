@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,7 @@ def _read_run(source: str) -> tuple[Design, Scenario]:
 
     directory, _, number = source.rpartition("#")
     run = open_run(Path(directory))
-    if not number.isdigit() or int(number) >= len(run.evaluations):
+    if not re.fullmatch(r"\d{1,18}", number) or int(number) >= len(run.evaluations):
         raise InputError(f"{source}: expected an id of 0..{len(run.evaluations) - 1} after #, got {number!r}")
     row = int(number)
     return run.space.decode(run.evaluations.genomes[row : row + 1]), run.space.scenario

@@ -75,10 +75,15 @@ def make_evaluator(space: SearchSpace, technology: Technology, proxy: Proxy) -> 
     Raises:
         ProxyError: the space varies what the proxy cannot see.
         InputError: an objective or limit of the space is no column of the cost or of the proxy; a dataflow is unknown
-            to the cost model; no design can keep the limits.
+            to the cost model; the baseline does not fit on its accelerator; no design can keep the limits.
     """
     proxy.check(space.family, space.choices())
     metrics, _ = measure(space.baseline, space.scenario, technology, proxy)
+    if np.isnan(metrics["edp_js"]).any():
+        raise InputError(
+            f"search space {space.name}: baseline: {NO_MAPPING}; all designs are compared with it, "
+            "so give it larger buffers"
+        )
     for kind, names in (("objective", space.objectives), ("limit", tuple(space.limits))):
         for name in names:
             if name not in metrics:

@@ -9,6 +9,7 @@ import numpy as np
 
 from codesign.accuracy.proxy import Proxy
 from codesign.design import FloatArray, IntArray
+from codesign.errors import InputError
 from codesign.evaluation import Evaluations
 from codesign.space import SearchSpace
 
@@ -19,7 +20,7 @@ QUALITY_BUDGETS = (0.0045, 0.045)
 """Allowed relative loss of quality: the survey's +0.1 and +1.0 perplexity at 22.4 (Kim et al. 2023, Sec. 6.4.2)."""
 
 REFERENCE_EVALUATIONS = 100
-"""The hypervolume's reference point is the worst of the first feasible designs; this many are looked at."""
+"""The hypervolume's reference point is the worst of this many designs, the first feasible ones."""
 
 
 def front_ids(evaluations: Evaluations, objectives: tuple[str, ...]) -> IntArray:
@@ -38,7 +39,7 @@ def reference_point(evaluations: Evaluations, objectives: tuple[str, ...]) -> Fl
 
     Depends on the first designs only, so it stays the same while a run goes on.
     """
-    first = np.flatnonzero(evaluations.feasible[:REFERENCE_EVALUATIONS])
+    first = np.flatnonzero(evaluations.feasible)[:REFERENCE_EVALUATIONS]
     if not len(first):
         return None
     return np.asarray(evaluations.objectives(objectives)[first].max(axis=0))
@@ -58,7 +59,12 @@ def knee(evaluations: Evaluations, objectives: tuple[str, ...], ids: IntArray) -
 
     Objectives are logarithms scaled to 0..1 on the front, where that distance is largest where their sum is least
     (Das 1999's normal-boundary construction).
+
+    Raises:
+        InputError: the front is empty.
     """
+    if not len(ids):
+        raise InputError(f"no knee: none of the {len(evaluations)} designs evaluated is feasible")
     values = evaluations.objectives(objectives)[ids]
     low, high = values.min(axis=0), values.max(axis=0)
     scaled = (values - low) / np.where(high > low, high - low, 1.0)
@@ -78,7 +84,7 @@ class Gain:
     budget: float
     """Allowed relative loss against the baseline."""
     id: int
-    """The design of least EDP whose predicted quality is within the budget."""
+    """The design of least EDP whose predicted quality is within the budget; the baseline if none is better."""
     factor: float
     """Baseline's EDP / design's EDP."""
     change: float
@@ -95,30 +101,35 @@ class Gain:
 def gains(evaluations: Evaluations, space: SearchSpace, proxy: Proxy, quality: str) -> list[Gain]:
     """Return the EDP gain over the baseline (id 0) at each of QUALITY_BUDGETS.
 
+    The baseline is always a choice, within its own limits or not, so a factor is never below 1.
+
     Args:
         evaluations: of one run; the baseline has id 0.
         space: the search space of the run.
         proxy: gives the error of the ratio to the baseline's quality.
         quality: the proxy's metric.
     """
-    feasible = np.flatnonzero(evaluations.feasible)
+    if not len(evaluations):
+        return []
+    choices = np.flatnonzero(evaluations.feasible | (np.arange(len(evaluations)) == 0))  # (c,) ids, the baseline first
     edp = evaluations.metrics["edp_js"]
     value = evaluations.metrics[quality]
-    log_ratio = np.log(value[feasible] / value[0])
+    log_ratio = np.log(value[choices] / value[0])
     errors = evaluations.log_standard_error
-    shapes = space.decode(evaluations.genomes[feasible]).shape
-    error = proxy.compare(shapes, space.baseline.shape, (errors[feasible], errors[:1]))
+    shapes = space.decode(evaluations.genomes[choices]).shape
+    error = np.array(proxy.compare(shapes, space.baseline.shape, (errors[choices], errors[:1])))
+    error[0] *= 0.0  # the baseline against itself; NaN stays NaN
     found = []
     for budget in QUALITY_BUDGETS:
         allowed = np.log1p(budget)
 
         def least(spread: FloatArray | float, allowed: float = allowed) -> int:
-            """Id of the least EDP within the budget when each ratio is off by `spread`; the baseline always is."""
-            within = feasible[log_ratio + spread <= allowed]
-            return int(within[edp[within].argmin()]) if len(within) else 0
+            """Id of the least EDP within the budget when each ratio is off by `spread`."""
+            within = choices[log_ratio + spread <= allowed]
+            return int(within[edp[within].argmin()])
 
         pick = least(0.0)
-        sigma = float(error[np.flatnonzero(feasible == pick)[0]]) if pick in feasible else 0.0
+        sigma = float(error[np.flatnonzero(choices == pick)[0]])
         change = np.log(value[pick] / value[0])
         unknown = np.isnan(error).any()
         found.append(

@@ -23,7 +23,7 @@ def where_ids(run: Run, condition: str) -> IntArray:
 def pick_id(run: Run, wish: str) -> int:
     """Return the id of one design: the knee, any evaluated id, or the best feasible design of a column."""
     every = np.arange(len(run.evaluations))
-    ids = every if wish.strip().isdigit() else every[run.evaluations.feasible]
+    ids = every if wish.strip().isdecimal() else every[run.evaluations.feasible]
     columns, baseline = select_columns(run, ids)
     return select.pick(wish, columns, baseline, run.knee)
 

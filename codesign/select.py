@@ -54,10 +54,9 @@ def where(condition: str, columns: Columns, baseline: Mapping[str, Any]) -> Bool
         InputError: not a condition, an unknown column, or text compared with numbers.
     """
     try:
-        tree = ast.parse(condition.strip(), mode="eval").body
-    except (SyntaxError, ValueError):
-        raise InputError(f"condition {condition!r}: expected comparisons such as 'area_mm2 < 4'") from None
-    result = _Reader(condition, columns, baseline).truth(tree)
+        result = _evaluate(condition, columns, baseline)
+    except (RecursionError, MemoryError):
+        raise InputError(f"condition of {len(condition)} characters: nested too deeply") from None
     return np.broadcast_to(result, _length(columns)).copy()
 
 
@@ -76,7 +75,7 @@ def pick(wish: str, columns: Columns, baseline: Mapping[str, Any], knee: Callabl
     wish = wish.strip()
     if wish == "knee":
         return knee()
-    if re.fullmatch(r"\d+", wish):
+    if re.fullmatch(r"\d{1,18}", wish):
         if int(wish) not in columns["id"]:
             raise InputError(f"pick: no design {wish} here; ids are listed by codesign front")
         return int(wish)
@@ -88,12 +87,23 @@ def pick(wish: str, columns: Columns, baseline: Mapping[str, Any], knee: Callabl
         raise unknown_name("column", column, columns)
     values = np.asarray(columns[column])
     if not np.issubdtype(values.dtype, np.number):
-        raise InputError(f"pick: {direction} {column}: expected a column of numbers, got text")
-    among = np.flatnonzero(where(condition, columns, baseline) if condition else np.isfinite(values))
+        raise InputError(f"pick: {direction} {column}: expected a column of numbers, got values such as {values[:1]}")
+    fulfils = where(condition, columns, baseline) if condition else np.ones(len(values), dtype=bool)
+    among = np.flatnonzero(fulfils & np.isfinite(values))
     if not len(among):
-        raise InputError(f"pick: no design fulfils {condition!r}")
+        what = f" fulfils {condition!r} and" if condition else ""
+        raise InputError(f"pick: no feasible design{what} has a {column}")
     best = values[among].argmin() if direction == "min" else values[among].argmax()
     return int(np.asarray(columns["id"])[among[best]])
+
+
+def _evaluate(condition: str, columns: Columns, baseline: Mapping[str, Any]) -> Any:
+    try:
+        tree = ast.parse(condition.strip(), mode="eval").body
+    except (SyntaxError, ValueError):
+        raise InputError(f"condition {condition!r}: expected comparisons such as 'area_mm2 < 4'") from None
+    with np.errstate(all="ignore"):  # what is divided by zero is infinite or no number, and compares so
+        return _Reader(condition, columns, baseline).truth(tree)
 
 
 def _length(columns: Columns) -> int:
@@ -131,8 +141,10 @@ class _Reader:
         return result
 
     def _value(self, node: ast.AST, compared: list[str]) -> Any:
-        if isinstance(node, ast.Constant) and isinstance(node.value, int | float | str):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
             return node.value
+        if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+            return self._constant(node.value)
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
             return -self._number(node.operand, compared)
         if isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
@@ -148,7 +160,13 @@ class _Reader:
         value = self._value(node, compared)
         if _is_text(value):
             raise self._refuse(node, "text cannot be calculated with")
-        return value
+        return np.asarray(value, dtype=np.float64)
+
+    def _constant(self, value: float) -> np.float64:
+        try:
+            return np.float64(value)
+        except OverflowError:
+            raise InputError(f"condition {self.text!r}: a number is too large") from None
 
     def _baseline(self, compared: list[str]) -> Any:
         if len(set(compared)) != 1:
