@@ -174,6 +174,22 @@ def estimate(
 
     if fidelity is Fidelity.calibrated:
         raise InputError("fidelity calibrated: no shipped cost model is calibrated yet; use --fidelity ideal")
+    _refuse_other_options(
+        for_matmuls=matmuls is not None,
+        only_matmuls={
+            "--output": output is not None,
+            "--objective": objective is not Objective.edp,
+            "--convention": convention is not Convention.timeloop,
+            "--perfect-factors": perfect_factors,
+        },
+        only_design={
+            "--sequence-length": sequence_length is not None,
+            "--target-length": target_length is not None,
+            "--batch": batch != 1,
+            "--phase": phase != "prefill",
+            "--json": as_json,
+        },
+    )
     if matmuls is not None:
         if len(inputs) != 1 or output is None:
             raise InputError("estimate --matmuls FILE.csv COST -o OUT.csv: expected one cost model and an output file")
@@ -250,6 +266,14 @@ def bench(
         return
     for record in figures:
         typer.echo("  ".join(f"{k}={v:.5g}" if isinstance(v, float) else f"{k}={v}" for k, v in record.items()))
+
+
+def _refuse_other_options(*, for_matmuls: bool, only_matmuls: dict[str, bool], only_design: dict[str, bool]) -> None:
+    """Refuse options of one use of estimate that are given with the other."""
+    given = [name for name, is_given in (only_design if for_matmuls else only_matmuls).items() if is_given]
+    if given:
+        use = "a design or a config, not to a file of --matmuls" if for_matmuls else "a file of --matmuls"
+        raise InputError(f"estimate: {', '.join(given)}: applies to {use}; leave it out")
 
 
 def _finish(found: Any, as_json: bool) -> None:

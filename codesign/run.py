@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -19,9 +20,10 @@ import msgspec
 from msgspec import Meta
 
 from codesign import record
-from codesign.accuracy.proxy import Proxy, resolve
+from codesign.accuracy.proxy import FunctionProxy, Proxy, resolve
 from codesign.cost.technology import Technology, check
-from codesign.errors import RunError
+from codesign.design import ModelShape
+from codesign.errors import ProxyError, RunError
 from codesign.evaluation import Evaluations
 from codesign.files import Document, convert, parse
 from codesign.front import Gain, front_ids, gains, hypervolume, knee
@@ -77,8 +79,15 @@ class Run:
 
     @property
     def proxy(self) -> Proxy:
-        """The accuracy proxy of the run, found again by its name."""
-        return resolve(self.manifest.proxy)
+        """The accuracy proxy of the run, found again by its name.
+
+        A user's own need not be at hand to read a run: where it is not found, the errors that it gave are compared as
+        independent, and only a prediction is refused.
+        """
+        try:
+            return resolve(self.manifest.proxy)
+        except ProxyError as error:
+            return FunctionProxy(self.manifest.proxy, partial(_refuse, error))
 
     def front_ids(self) -> Any:
         """(k,) ids of the front, sorted by the first objective."""
@@ -177,6 +186,10 @@ def open_run(directory: Path) -> Run:
 def input_text(document: Document[Any]) -> InputText:
     """Return an input file as the record keeps it."""
     return InputText(name=document.name, sha256=sha256(document.text), text=document.text)
+
+
+def _refuse(error: ProxyError, _: ModelShape) -> None:
+    raise error
 
 
 def sha256(text: str) -> str:

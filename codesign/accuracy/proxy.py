@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -16,7 +17,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 
 from codesign.design import BoolArray, Family, FloatArray, ModelShape
-from codesign.errors import ProxyError, unknown_name
+from codesign.errors import CodesignError, ProxyError, unknown_name
 
 # Names of the shipped surrogates and the coefficient files behind them.
 SURROGATES = {"surrogate": "gpt2_wt103", "surrogate_txl": "txl_wt103"}
@@ -137,7 +138,16 @@ class Checked:
 
     def predict(self, shape: ModelShape) -> Quality:
         """See `Proxy`; refuses columns of the wrong length or with values that are not finite and positive."""
-        return validated(self.proxy.predict(shape), len(shape), self.name)
+        try:
+            quality = self.proxy.predict(shape)
+        except CodesignError:
+            raise
+        except Exception as error:  # a user's function may raise anything
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            raise ProxyError(
+                f"proxy {self.name!r} raised {type(error).__name__}: {error} ({place.filename}, line {place.lineno})"
+            ) from error
+        return validated(quality, len(shape), self.name)
 
     def compare(self, shape: ModelShape, baseline: ModelShape, errors: Errors | None = None) -> FloatArray:
         """See `Proxy`."""

@@ -110,7 +110,7 @@ def resume(directory: str | Path, *, budget: int | None = None, proxy: Any = Non
         RunError: no run there, a smaller budget, or a record that this version of the code would not have made.
     """
     opened = runs.open_run(Path(directory))
-    found = resolve(proxy if proxy is not None else opened.manifest.proxy)
+    found = _find_proxy(opened, proxy)
     evaluator = make_evaluator(opened.space, opened.technology, found)
     _check_same_answers(opened, evaluator)
     with record.writing(opened.directory):
@@ -118,6 +118,14 @@ def resume(directory: str | Path, *, budget: int | None = None, proxy: Any = Non
         if budget is not None and budget != opened.manifest.budget:
             opened = _with_budget(opened, budget)
         return _loop(opened, evaluator, watch or _nobody)
+
+
+def _find_proxy(run: Run, given: Any) -> Proxy:
+    try:
+        return resolve(run.manifest.proxy if given is None else given)
+    except ProxyError as error:
+        again = f"codesign.resume({str(run.directory)!r}, proxy=...)"
+        raise ProxyError(f"{error}; a function that no module holds is given again in Python: {again}") from None
 
 
 def new_directory(parent: Path, manifest: Manifest) -> Path:
