@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from codesign.errors import CodesignError
+
 if TYPE_CHECKING:
     from codesign.front import Gain
     from codesign.optimize.loop import Progress as SearchProgress
@@ -75,7 +77,11 @@ def search_progress(budget: int) -> Iterator[Watcher]:
                 front=str(len(state.run.front_ids())),
             )
 
-        yield watch
+        try:
+            yield watch
+        except CodesignError:
+            progress.live.transient = not progress.tasks[task].completed  # a search that never began shows no bar
+            raise
 
 
 def print_run(run: Run, rows: int = 24) -> None:
