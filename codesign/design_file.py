@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
@@ -15,19 +15,32 @@ from msgspec import Meta
 
 from codesign import files
 from codesign.checks import check_scenario, check_shape
-from codesign.design import DATAFLOWS, Accelerator, Dataflow, Design, Family, IntArray, ModelShape, Scenario
+from codesign.design import DATAFLOWS, Accelerator, Dataflow, Design, Family, ModelShape, Scenario
 from codesign.errors import InputError
 
 KIB = 1024
 
 Count = Annotated[int, Meta(ge=1, le=2**20)]
 CountOrNone = Annotated[int, Meta(ge=0, le=2**20)]
-Size = Annotated[float, Meta(gt=0, le=2**30)]
+Rate = Annotated[float, Meta(gt=0, le=2**30)]
+Kib = Annotated[float, Meta(gt=0, le=2**30, multiple_of=1 / KIB)]
+"""Whole bytes: sizes that round to the same bytes would be one accelerator under two names."""
 
 PerLayer = CountOrNone | Annotated[list[CountOrNone], Meta(min_length=1)]
 """One number for all layers, or one for each."""
 
 LAYER_FIELDS = ("heads", "kv_heads", "head_width", "value_width", "ffn")
+
+ACCELERATOR_FIELDS = {
+    "pe_rows": "pe_rows",
+    "pe_cols": "pe_cols",
+    "dataflow": "dataflow",
+    "scratchpad_kib": "scratchpad_bytes",
+    "accumulator_kib": "accumulator_bytes",
+    "dram_bytes_per_cycle": "dram_bytes_per_cycle",
+    "vector_lanes": "vector_lanes",
+}
+"""Key in a file -> column of `Accelerator`."""
 
 
 class ModelTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -53,9 +66,9 @@ class AcceleratorTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     pe_rows: Count
     pe_cols: Count
     dataflow: Dataflow
-    scratchpad_kib: Size
-    accumulator_kib: Size
-    dram_bytes_per_cycle: Size
+    scratchpad_kib: Kib
+    accumulator_kib: Kib
+    dram_bytes_per_cycle: Rate
     vector_lanes: Count
 
 
@@ -82,20 +95,28 @@ def read_design(path: Path) -> tuple[Design, Scenario]:
     return Design(shape, accelerator_columns([content.accelerator])), content.scenario
 
 
+def check_one_stack(family: Family) -> None:
+    """Refuse an encoder with a decoder, for which [model] has no words."""
+    if len(family.stacks) != 1:
+        raise InputError(
+            f"family.stacks: a file holds one stack, got {list(family.stacks)}; "
+            "encoder-decoder models are read from a Hugging Face config.json"
+        )
+
+
 def model_shape(family: Family, tables: Sequence[ModelTable], max_layers: int | None = None) -> ModelShape:
     """Lay [model] tables out as columns, (n,), (n, 1) and (n, 1, max_layers).
 
     Raises:
-        InputError: a per-layer list that is not as long as the model is deep; a family of two stacks.
+        InputError: a per-layer list that is not as long as the model is deep; more than `max_layers` layers; a family
+            of two stacks.
     """
-    if len(family.stacks) != 1:
-        raise InputError(
-            f"family.stacks: a design file holds one stack, got {list(family.stacks)}; "
-            "encoder-decoder models are read from a Hugging Face config.json"
-        )
+    check_one_stack(family)
     depth = max_layers or max(table.layers for table in tables)
     columns = {name: np.zeros((len(tables), 1, depth), dtype=np.int64) for name in LAYER_FIELDS}
     for row, table in enumerate(tables):
+        if table.layers > depth:
+            raise InputError(f"model.layers: expected at most {depth}, got {table.layers}")
         for name, values in _layer_values(table).items():
             columns[name][row, 0, : table.layers] = values
     attends = columns["heads"] > 0
@@ -111,19 +132,38 @@ def model_shape(family: Family, tables: Sequence[ModelTable], max_layers: int | 
 
 def accelerator_columns(tables: Sequence[AcceleratorTable]) -> Accelerator:
     """Lay [accelerator] tables out as columns."""
-
-    def column(name: str) -> IntArray:
-        return np.array([getattr(table, name) for table in tables], dtype=np.int64)
-
     return Accelerator(
-        pe_rows=column("pe_rows"),
-        pe_cols=column("pe_cols"),
-        dataflow=np.array([DATAFLOWS.index(table.dataflow) for table in tables], dtype=np.int64),
-        scratchpad_bytes=np.array([round(table.scratchpad_kib * KIB) for table in tables], dtype=np.int64),
-        accumulator_bytes=np.array([round(table.accumulator_kib * KIB) for table in tables], dtype=np.int64),
-        dram_bytes_per_cycle=np.array([table.dram_bytes_per_cycle for table in tables], dtype=np.float64),
-        vector_lanes=column("vector_lanes"),
+        **{
+            column: np.array(codes(field, [getattr(table, field) for table in tables]))
+            for field, column in ACCELERATOR_FIELDS.items()
+        }
     )
+
+
+def codes(field: str, words: Sequence[Any]) -> list[Any]:
+    """Return what a file says as the columns of a design hold it: a dataflow as its position, KiB as bytes."""
+    if field == "dataflow":
+        return [DATAFLOWS.index(value) for value in words]
+    if field.endswith("_kib"):
+        return [round(value * KIB) for value in words]
+    if field == "dram_bytes_per_cycle":
+        return [float(value) for value in words]
+    return list(words)
+
+
+def word(field: str, code: Any) -> Any:
+    """Return one value of a column as a file says it; the inverse of `codes`."""
+    if field == "dataflow":
+        return DATAFLOWS[code]
+    return f"{code / KIB:g}" if field.endswith("_kib") else code
+
+
+def column_of(design: Design, field: str) -> Any:
+    """Return the column of a field of a file: (n,), or (n, 1, L) where layers differ."""
+    if field in ACCELERATOR_FIELDS:
+        return getattr(design.accelerator, ACCELERATOR_FIELDS[field])
+    column = getattr(design.shape, field)
+    return column[:, 0] if field == "layers" else column
 
 
 def _layer_values(table: ModelTable) -> dict[str, int | list[int]]:

@@ -9,25 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from codesign.design import DATAFLOWS, Accelerator, Design, Family, IntArray, ModelShape, Scenario
-from codesign.design_file import KIB, LAYER_FIELDS
+from codesign.design import Accelerator, BoolArray, Design, Family, IntArray, ModelShape, Scenario
+from codesign.design_file import ACCELERATOR_FIELDS, LAYER_FIELDS, codes, column_of, word
 from codesign.errors import InputError
-
-ACCELERATOR_FIELDS = {
-    "pe_rows": "pe_rows",
-    "pe_cols": "pe_cols",
-    "dataflow": "dataflow",
-    "scratchpad_kib": "scratchpad_bytes",
-    "accumulator_kib": "accumulator_bytes",
-    "dram_bytes_per_cycle": "dram_bytes_per_cycle",
-    "vector_lanes": "vector_lanes",
-}
-"""Key in a file -> column of `Accelerator`."""
 
 FOLLOWS = {"kv_heads": "heads", "value_width": "head_width"}
 """What a field is equal to where it is absent."""
@@ -94,18 +83,47 @@ class SearchSpace:
 
     def choices(self) -> dict[str, tuple[int, ...]]:
         """Return all values that each field of the model can take anywhere, for a proxy to check."""
-        return {name: tuple(sorted(self._values_of(name))) for name in ("layers", "hidden", *LAYER_FIELDS)}
+        layers = range(self.max_layers)
+        fields = ("layers", "hidden", *LAYER_FIELDS)
+        return {name: tuple(sorted({v for layer in layers for v in self.values(name, layer)})) for name in fields}
+
+    def values(self, field: str, layer: int) -> tuple[Any, ...]:
+        """Return what a field can be in one layer; fields of the whole model or chip are the same in all."""
+        for gene in self.genes:
+            if gene.field == field and gene.layer in (layer, ALL_LAYERS):
+                return gene.values
+        given = self.fixed[field]
+        if given is None:  # kv_heads as many as heads, value_width as head_width
+            return self.values(FOLLOWS[field], layer)
+        return (given[layer],) if isinstance(given, list) else (given,)
 
     def size(self) -> int:
-        """Count the distinct designs."""
-        depths = self._values_of("layers")
-        per_layer = [gene for gene in self.genes if gene.layer == 0]
-        attention = math.prod(len(gene.values) for gene in per_layer if gene.field in ATTENTION_FIELDS)
-        others = math.prod(len(g.values) for g in per_layer if g.field not in (*ATTENTION_FIELDS, "heads"))
-        heads = next((gene.values for gene in per_layer if gene.field == "heads"), (1,))
-        layer = others * sum(attention if head else 1 for head in heads)
-        shared = math.prod(len(g.values) for g in self.genes if g.layer == ALL_LAYERS and g.field != "layers")
-        return shared * sum(int(layer**depth) for depth in depths)
+        """Count the distinct designs.
+
+        A layer has `others` x (1 without heads, `attention` with) designs; genes of attention that are shared by all
+        layers count once where any layer attends.
+        """
+        counted = ("layers", "heads", *ATTENTION_FIELDS)
+        shared = math.prod(len(g.values) for g in self.genes if g.layer == ALL_LAYERS and g.field not in counted)
+        shared_attention, attention = (
+            math.prod(len(g.values) for g in self.genes if g.layer == layer and g.field in ATTENTION_FIELDS)
+            for layer in (ALL_LAYERS, 0)
+        )
+        others = math.prod(len(g.values) for g in self.genes if g.layer == 0 and g.field not in counted)
+        total = 0
+        for depth in self.values("layers", 0):
+            for heads in self._heads_by_layer(depth):
+                none = math.prod(others * values.count(0) for values in heads)
+                every = math.prod(others * sum(attention if value else 1 for value in values) for values in heads)
+                total += (every - none) * shared_attention + none
+        return shared * total
+
+    def _heads_by_layer(self, depth: int) -> list[list[tuple[int, ...]]]:
+        """Return the head counts that each layer can have; one list for each value where all layers share a gene."""
+        for gene in self.genes:
+            if gene.field == "heads" and gene.layer == ALL_LAYERS:
+                return [[(value,)] * depth for value in gene.values]
+        return [[self.values("heads", layer) for layer in range(depth)]]
 
     def sample(self, rng: np.random.Generator, n: int) -> IntArray:
         """Draw n canonical genomes, each gene uniformly."""
@@ -113,16 +131,10 @@ class SearchSpace:
 
     def canonical(self, genomes: IntArray) -> IntArray:
         """Set the genes that mean nothing to 0; idempotent."""
-        genomes = np.asarray(genomes, dtype=np.int64)
-        shape = self._model(genomes)
-        canonical = genomes.copy()
+        canonical = np.array(genomes, dtype=np.int64)
+        shape = self._model(canonical)
         for column, gene in enumerate(self.genes):
-            if gene.layer == ALL_LAYERS:
-                continue
-            means = gene.layer < shape.layers[:, 0]
-            if gene.field in ATTENTION_FIELDS:
-                means = means & (shape.heads[:, 0, gene.layer] > 0)
-            canonical[:, column] *= means
+            canonical[:, column] *= _means(gene, shape)
         return canonical
 
     def decode(self, genomes: IntArray) -> Design:
@@ -136,33 +148,27 @@ class SearchSpace:
         Raises:
             InputError: a value is not among the choices of its gene, or differs from what the space fixes.
         """
+        design = _padded(design, self.max_layers)
         genomes = np.zeros((len(design), len(self.genes)), dtype=np.int64)
         for column, gene in enumerate(self.genes):
-            values = np.array(_codes(gene.field, gene.values))
-            got = _column(design, gene.field)
-            got = got[:, 0, max(gene.layer, 0)] if got.ndim == 3 else got
-            hits = got[:, None] == values[None, :]
-            means = np.ones(len(design), dtype=bool)
-            if gene.field in LAYER_FIELDS:
-                means = max(gene.layer, 0) < design.shape.layers[:, 0]
-            if gene.field in ATTENTION_FIELDS:
-                means = means & (design.shape.heads[:, 0, max(gene.layer, 0)] > 0)
+            got, means = _values_in(design, gene), _means(gene, design.shape)
+            hits = got[:, None] == np.array(codes(gene.field, gene.values))[None, :]
             absent = means & ~hits.any(axis=1)
             if absent.any():
-                raise InputError(f"{gene.name}: expected one of {list(gene.values)}, got {got[absent][0]}")
+                value = word(gene.field, got[absent][0])
+                raise InputError(f"{gene.name}: expected one of {list(gene.values)}, got {value}")
             genomes[:, column] = np.where(means, hits.argmax(axis=1), 0)
         self._check_same(design, self.decode(genomes))
-        return self.canonical(genomes)
+        return genomes
 
     def _check_same(self, design: Design, decoded: Design) -> None:
+        decoded = _padded(decoded, design.shape.heads.shape[2])
         for field in ("layers", "hidden", *LAYER_FIELDS, *ACCELERATOR_FIELDS):
-            ours, theirs = _column(decoded, field), _column(design, field)
-            if ours.ndim == 3:
-                depth = max(ours.shape[2], theirs.shape[2])
-                ours, theirs = (np.pad(c, ((0, 0), (0, 0), (0, depth - c.shape[2]))) for c in (ours, theirs))
+            ours, theirs = column_of(decoded, field), column_of(design, field)
             if not np.array_equal(ours, theirs):
                 row = tuple(np.argwhere(ours != theirs)[0])
-                raise InputError(f"{field}: this search space has {ours[row]}, got {theirs[row]}")
+                words = word(field, ours[row]), word(field, theirs[row])
+                raise InputError(f"{field}: this search space has {words[0]}, got {words[1]}")
 
     def _model(self, genomes: IntArray) -> ModelShape:
         n = len(genomes)
@@ -187,8 +193,8 @@ class SearchSpace:
         """(n,) values of a field that has no layer axis."""
         for column, gene in enumerate(self.genes):
             if gene.field == field:
-                return np.array(_codes(field, gene.values))[genomes[:, column]]
-        return np.array(_codes(field, (self.fixed[field],)))[np.zeros(len(genomes), dtype=np.int64)]
+                return np.array(codes(field, gene.values))[genomes[:, column]]
+        return np.array(codes(field, (self.fixed[field],)))[np.zeros(len(genomes), dtype=np.int64)]
 
     def _layer_field(self, genomes: IntArray, field: str) -> IntArray:
         """(n, L) values of a per-layer field, before layers beyond the depth are blanked."""
@@ -204,30 +210,29 @@ class SearchSpace:
             values[:, :] = given
         return values
 
-    def _values_of(self, field: str) -> set[int]:
-        own = {value for gene in self.genes if gene.field == field for value in gene.values}
-        if own:
-            return own
-        given = self.fixed[field]
-        if given is None:
-            return self._values_of(FOLLOWS[field])
-        return set(given) if isinstance(given, list) else {given}
+
+def _means(gene: Gene, shape: ModelShape) -> BoolArray:
+    """(n,) whether an equation reads the gene: its layer exists, and attends where the gene is about attention."""
+    attends = shape.heads[:, 0] > 0  # (n, L)
+    if gene.field in ATTENTION_FIELDS:
+        return np.asarray(attends.any(axis=1) if gene.layer == ALL_LAYERS else attends[:, gene.layer])
+    return np.asarray(gene.layer < shape.layers[:, 0])
 
 
-def _codes(field: str, values: tuple[Any, ...]) -> list[Any]:
-    """Return values as the columns of a design hold them: a dataflow as its position, KiB as bytes."""
-    if field == "dataflow":
-        return [DATAFLOWS.index(value) for value in values]
-    if field.endswith("_kib"):
-        return [round(value * KIB) for value in values]
-    if field == "dram_bytes_per_cycle":
-        return [float(value) for value in values]
-    return list(values)
+def _values_in(design: Design, gene: Gene) -> Any:
+    """(n,) the values of a gene's field in its layer; for a gene of all layers, in the first one that can tell."""
+    column = column_of(design, gene.field)
+    if column.ndim == 1:
+        return column
+    layer = np.full(len(design), max(gene.layer, 0))
+    if gene.layer == ALL_LAYERS and gene.field in ATTENTION_FIELDS:
+        layer = (design.shape.heads[:, 0] > 0).argmax(axis=1)
+    return column[np.arange(len(design)), 0, layer]
 
 
-def _column(design: Design, field: str) -> Any:
-    """Return the column of a field: (n,) or (n, 1, L)."""
-    if field in ACCELERATOR_FIELDS:
-        return getattr(design.accelerator, ACCELERATOR_FIELDS[field])
-    column = getattr(design.shape, field)
-    return column[:, 0] if field == "layers" else column
+def _padded(design: Design, layers: int) -> Design:
+    """Return the same designs with room for at least so many layers."""
+    missing = max(0, layers - design.shape.heads.shape[2])
+    room = ((0, 0), (0, 0), (0, missing))
+    columns: dict[str, Any] = {name: np.pad(getattr(design.shape, name), room) for name in LAYER_FIELDS}
+    return replace(design, shape=replace(design.shape, **columns))

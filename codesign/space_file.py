@@ -6,6 +6,7 @@ ascend, so that a mutation can step to a neighbour.
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -18,16 +19,18 @@ from codesign.design_file import (
     AcceleratorTable,
     Count,
     CountOrNone,
+    Kib,
     ModelTable,
     PerLayer,
-    Size,
+    Rate,
     accelerator_columns,
+    check_one_stack,
     model_shape,
 )
 from codesign.errors import InputError
-from codesign.space import ALL_LAYERS, Gene, Limit, SearchSpace
+from codesign.space import ALL_LAYERS, ATTENTION_FIELDS, Gene, Limit, SearchSpace
 
-Positive = Annotated[float, Meta(gt=0)]
+Positive = Annotated[float, Meta(gt=0, lt=1e30)]
 
 
 class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -48,9 +51,15 @@ class LayerCounts(_Strict, frozen=True, kw_only=True):
 
 
 class Sizes(_Strict, frozen=True):
-    """A gene over sizes or rates."""
+    """A gene over buffer sizes."""
 
-    choices: Annotated[list[Size], Meta(min_length=1)]
+    choices: Annotated[list[Kib], Meta(min_length=1)]
+
+
+class Rates(_Strict, frozen=True):
+    """A gene over bandwidths."""
+
+    choices: Annotated[list[Rate], Meta(min_length=1)]
 
 
 class Dataflows(_Strict, frozen=True):
@@ -59,7 +68,7 @@ class Dataflows(_Strict, frozen=True):
     choices: Annotated[list[Dataflow], Meta(min_length=1)]
 
 
-GENES = (Counts, LayerCounts, Sizes, Dataflows)
+GENES = (Counts, LayerCounts, Sizes, Rates, Dataflows)
 
 
 class ModelChoices(_Strict, frozen=True, kw_only=True):
@@ -80,9 +89,9 @@ class AcceleratorChoices(_Strict, frozen=True):
     pe_rows: Count | Counts
     pe_cols: Count | Counts
     dataflow: Dataflow | Dataflows
-    scratchpad_kib: Size | Sizes
-    accumulator_kib: Size | Sizes
-    dram_bytes_per_cycle: Size | Sizes
+    scratchpad_kib: Kib | Sizes
+    accumulator_kib: Kib | Sizes
+    dram_bytes_per_cycle: Rate | Rates
     vector_lanes: Count | Counts
 
 
@@ -132,19 +141,27 @@ def build(document: files.Document[SpaceFile]) -> files.Document[SearchSpace]:
     """Turn the file into a space, and refuse what types alone cannot.
 
     Raises:
-        InputError: choices that repeat or descend, head counts that key/value heads do not divide, per-layer lists of
+        InputError: choices that repeat or descend, a combination that is no transformer, per-layer lists of
             the wrong length, an impossible family or scenario, a baseline outside the space.
     """
     try:
         space = _space(document.name, document.content)
-        space.encode(space.baseline)
+        _check_baseline(space)
     except InputError as error:
         raise InputError(f"{document.origin}: {error}") from None
     return files.Document(document.name, document.origin, document.text, space)
 
 
+def _check_baseline(space: SearchSpace) -> None:
+    try:
+        space.encode(space.baseline)
+    except InputError as error:
+        raise InputError(f"baseline: {error}") from None
+
+
 def _space(name: str, content: SpaceFile) -> SearchSpace:
     check_family(content.family)
+    check_one_stack(content.family)
     check_scenario(content.family, content.scenario)
     max_layers = max(_choices("model.layers", content.model.layers))
     genes, fixed = _genes(content, max_layers)
@@ -167,7 +184,7 @@ def _space(name: str, content: SpaceFile) -> SearchSpace:
         fixed=fixed,
         baseline=baseline,
     )
-    _check_grouping(space)
+    _check_layers(space)
     return space
 
 
@@ -215,14 +232,19 @@ def _choices(key: str, value: Any) -> tuple[Any, ...]:
     return choices
 
 
-def _check_grouping(space: SearchSpace) -> None:
-    """Refuse key/value heads that some head count is not a multiple of."""
-    if space.fixed.get("kv_heads", ()) is None:
-        return
-    choices = space.choices()
-    for heads in choices["heads"]:
-        for groups in choices["kv_heads"]:
-            if heads and (groups == 0 or heads % groups):
-                raise InputError(
-                    f"model.kv_heads: expected divisors of every choice of heads, got {groups} for {heads}"
-                )
+def _check_layers(space: SearchSpace) -> None:
+    """Refuse choices of which some combination is no transformer: found here, not in the middle of a search."""
+    if space.family.shared_layers:
+        for gene in space.genes:
+            if gene.layer != ALL_LAYERS:
+                raise InputError(f"model.{gene.field}: expected no per-layer gene, because shared_layers is set")
+    given = [name for name in ATTENTION_FIELDS if space.fixed.get(name, ()) is not None]
+    for layer in range(space.max_layers):
+        heads = [value for value in space.values("heads", layer) if value]
+        for name in given:
+            if heads and 0 in space.values(name, layer):
+                raise InputError(f"model.{name}: expected at least 1 where a layer can have heads, got 0")
+        groups = space.values("kv_heads", layer) if "kv_heads" in given else ()
+        for few, many in product(groups, heads):
+            if many % few:
+                raise InputError(f"model.kv_heads: expected divisors of every choice of heads, got {few} for {many}")
