@@ -115,9 +115,9 @@ def _explain(message: str, raw: Any, struct: type[Any]) -> str:
     if "missing required field" in what:
         return f"{key_path}: {what.removeprefix('Object ')}"
     wanted = what.partition(", got")[0]
-    if what.startswith("Invalid enum value"):
-        names = [str(name) for option in options for name in getattr(option, "values", ())]
-        wanted = f"Expected one of {', '.join(names)}"
+    names = ", ".join(str(name) for option in options for name in getattr(option, "values", ()))
+    if names:
+        wanted = re.sub("Invalid enum value.*|Expected str", f"Expected one of {names}", wanted)
     wanted = wanted.replace("object", f"a table with {', '.join(keys) or 'keys'}").replace("array", "list")
     return f"{key_path}: {wanted}, got {_value_at(raw, steps)!r}"
 
