@@ -30,16 +30,13 @@ def energy(costs: MatmulCosts) -> dict[str, float]:
 def test_one_tile_that_fills_the_array() -> None:
     """2 x 2 x 2, weight stationary: one load of the array, two input rows stream through."""
     costs = costs_of(2, 2, 2)
-    assert (
-        energy(costs)
-        == {
-            "mac": 8,  # 2 x 2 x 2
-            "register": 12,  # 8 reads, one a MAC, and 4 weights written
-            "accumulator": 8,  # 4 outputs written (a single piece of K: no partial sum to read) and 4 drained
-            "scratchpad": 16,  # 4 weights, 4 inputs written; 4 weights read; 4 inputs read once for both columns
-            "dram": 12,  # 4 weights, 4 inputs, 4 outputs
-        }
-    )
+    assert energy(costs) == {
+        "mac": 8,  # 2 x 2 x 2
+        "register": 12,  # 8 reads, one a MAC, and 4 weights written
+        "accumulator": 8,  # 4 outputs written (a single piece of K: no partial sum to read) and 4 drained
+        "scratchpad": 16,  # 4 weights, 4 inputs written; 4 weights read; 4 inputs read once for both columns
+        "dram": 12,  # 4 weights, 4 inputs, 4 outputs
+    }
     assert costs.compute_cycles[0] == 2  # M rows, one piece
     assert costs.cycles[0] == 12  # DRAM 12 / 1; accumulator 8 / 2; scratchpad 16 / 4; compute 2
 
