@@ -1,0 +1,172 @@
+"""The words of the page: what was searched, what was gained, and what stands where nothing was feasible."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+
+from codesign.front import Gain
+from codesign.report.style import RUN_COLOURS
+from codesign.report.summary import BASELINE, SAME, Summary
+from codesign.report.table import plain_table
+from codesign.report.units import Unit, budget_name, factor, large, number, percent
+
+IDEAL_TIME = "ideal (roofline; Timeloop's assumptions)"
+
+MOST_CLOSEST = 10
+"""Infeasible designs listed where no feasible one was found."""
+
+_GAINS_NOTE = """
+<p class="note">The two gains at the bottom of a card choose again, with each design’s change taken at one end of its
+95 % interval. <i>Too optimistic</i>: the truth is worse than predicted (upper end), so only designs count that keep
+the budget even then. <i>Too pessimistic</i>: the truth is better (lower end).</p>
+"""
+
+_OF_BASELINE = " ({}the baseline’s)"
+
+Units = dict[str, Unit]
+
+
+def heading(summaries: Sequence[Summary]) -> str:
+    """Return the page's title as plain text."""
+    pairs = dict.fromkeys(f"{s.run.manifest.space.name} × {s.run.manifest.cost_model.name}" for s in summaries)
+    return "; ".join(pairs) if len(summaries) == 1 else f"{len(summaries)} searches: {'; '.join(pairs)}"
+
+
+def facts(summaries: Sequence[Summary], units: Units) -> str:
+    """Return what was searched, by which means, for each run."""
+    parts = []
+    for position, summary in enumerate(summaries):
+        if len(summaries) > 1:
+            parts.append(f'<h3 class="run-name">{run_mark(position, summary)}</h3>')
+        space, cost_model = summary.descriptions
+        parts.append(f'<p class="descriptions">{escape(space)}.<br>Costs: {escape(cost_model)}.</p>')
+        items = "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in _facts(summary, units))
+        parts.append(f'<dl class="facts">{items}</dl>')
+        parts.append(_recost_warning(summary))
+    return "\n".join(parts)
+
+
+def run_mark(position: int, summary: Summary) -> str:
+    """Return the run's name with its colour."""
+    colour = RUN_COLOURS[position % len(RUN_COLOURS)]
+    return f'<span class="swatch" style="background:{colour}"></span>{escape(summary.run.name)}'
+
+
+def gains(summaries: Sequence[Summary], units: Units) -> str:
+    """Return a card for each quality budget of each run, or why there is none."""
+    parts = []
+    quality = escape(units[summaries[0].quality].label.lower())
+    for position, summary in enumerate(summaries):
+        if len(summaries) > 1:
+            parts.append(f'<h3 class="run-name">{run_mark(position, summary)}</h3>')
+        if not summary.gains:
+            parts.append(nothing_feasible(summary, units))
+            continue
+        cards = "".join(_card(gain, quality) for gain in summary.gains)
+        parts.append(f'<div class="cards">{cards}</div><p class="note">{escape(extrapolation(summary))}</p>')
+    if any(summary.gains for summary in summaries):
+        parts.append(_GAINS_NOTE)
+    return "\n".join(parts)
+
+
+def extrapolation(summary: Summary) -> str:
+    """Say in one sentence whether baseline or picks lie outside what the proxy knows."""
+    marked = summary.run.evaluations.extrapolated
+    picks = sorted({gain.id for gain in summary.gains} - {BASELINE})
+    outside = (["the baseline"] if marked[BASELINE] else []) + [f"design {pick}" for pick in picks if marked[pick]]
+    if not outside:
+        return "The proxy marks neither the baseline nor these designs as extrapolated."
+    return (
+        f"The proxy extrapolates for {' and '.join(outside)}: outside what it was fitted or measured on, so "
+        "these predictions deserve less trust than their intervals say."
+    )
+
+
+def nothing_feasible(summary: Summary, units: Units) -> str:
+    """Say that a run found nothing within the limits, and list the designs that came closest."""
+    record = summary.run.evaluations
+    closest = np.argsort(record.violation, kind="stable")[:MOST_CLOSEST]
+    names = list(dict.fromkeys([summary.quality, *summary.run.space.objectives, "edp_js", *summary.run.space.limits]))
+    rows = [
+        [
+            str(row),
+            number(record.violation[row], 3),
+            *(units[name].with_unit(record.metrics[name][row]) for name in names),
+        ]
+        for row in closest.tolist()
+    ]
+    table = plain_table(["Design", "Excess over limits", *(units[name].label for name in names)], rows)
+    return (
+        f'<div class="warning"><strong>No feasible design.</strong> None of the {len(record):,} evaluated designs '
+        f"keeps the limits ({escape(limits(summary, units))}) with every cost known. Evaluate more designs "
+        f"(<code>codesign resume {escape(summary.run.name)} --budget N</code>) or loosen the limits.</div>"
+        f'<h3 class="run-name">Closest designs</h3>{table}'
+        '<p class="note">Excess: value / limit − 1, summed over the limits that are exceeded; 1 more where an '
+        "objective is not known, as it is where no tile of some matrix product fits on chip.</p>"
+    )
+
+
+def limits(summary: Summary, units: Units) -> str:
+    """Return the limits of the search space in the units shown."""
+    found = []
+    for name, limit in summary.run.space.limits.items():
+        largest = limit.largest(float(summary.run.evaluations.metrics[name][BASELINE]))
+        relation = _OF_BASELINE.format("" if limit.value == 1 else f"{limit.value:g} × ") if limit.of_baseline else ""
+        found.append(f"{units[name].label.lower()} ≤ {units[name].with_unit(largest)}{relation}")
+    return "; ".join(found) or "none"
+
+
+def _facts(summary: Summary, units: Units) -> list[tuple[str, str]]:
+    manifest, record = summary.run.manifest, summary.run.evaluations
+    scenario, feasible = summary.run.space.scenario, int(record.feasible.sum())
+    target = f", target {scenario.target_length}" if scenario.target_length else ""
+    return [
+        ("Search space", f"{manifest.space.name} ({large(summary.run.space.size())} designs)"),
+        ("Cost model", manifest.cost_model.name),
+        ("Accuracy proxy", f"{manifest.proxy} ({manifest.quality})"),
+        ("Scenario", f"{scenario.phase}, {scenario.sequence_length} tokens{target}, batch {scenario.batch}"),
+        ("Limits", limits(summary, units)),
+        ("Fidelity of time", IDEAL_TIME),
+        ("Evaluated designs", f"{len(record):,} of {manifest.budget:,}, {feasible:,} feasible"),
+        ("Front", f"{len(summary.front):,} designs over {_objectives(summary, units)}"),
+        ("Hypervolume", number(float(summary.convergence.hypervolume[-1]))),
+        ("Search", f"{manifest.algorithm}, population {manifest.population}, seed {manifest.seed}"),
+        ("Recorded by", f"codesign {manifest.codesign_version}"),
+        ("Inputs (SHA-256)", f"space {manifest.space.sha256[:8]}, cost model {manifest.cost_model.sha256[:8]}"),
+    ]
+
+
+def _objectives(summary: Summary, units: Units) -> str:
+    return ", ".join(units[name].label for name in summary.run.space.objectives)
+
+
+def _card(gain: Gain, quality: str) -> str:
+    """Return one budget's gain as a card."""
+    interval = f"{percent(gain.change_low)} to {percent(gain.change_high)}"
+    known = math.isfinite(gain.change_low)
+    rows = [
+        ("Design", "the baseline itself" if gain.id == BASELINE else str(gain.id)),
+        (f"Predicted change of {quality}", percent(gain.change)),
+        ("its 95 % interval", interval if known else "not known"),
+        ("Gain if predictions are too optimistic", factor(gain.factor_low)),
+        ("Gain if predictions are too pessimistic", factor(gain.factor_high)),
+    ]
+    items = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows)
+    return (
+        f'<div class="card"><h3>Within {budget_name(gain.budget)} {quality}</h3>'
+        f'<p class="big">{factor(gain.factor)}</p><p class="unit">lower EDP than the baseline</p><dl>{items}</dl></div>'
+    )
+
+
+def _recost_warning(summary: Summary) -> str:
+    if summary.recost_difference <= SAME:
+        return ""
+    return (
+        '<p class="warning">This version of codesign costs these designs differently from the one that recorded '
+        f"the run (by up to {percent(summary.recost_difference)}). Metrics are as recorded; breakdowns are recomputed "
+        "and do not sum to them.</p>"
+    )
