@@ -119,29 +119,40 @@ def gains(evaluations: Evaluations, space: SearchSpace, proxy: Proxy, quality: s
     shapes = space.decode(evaluations.genomes[choices]).shape
     error = np.array(proxy.compare(shapes, space.baseline.shape, (errors[choices], errors[:1])))
     error[0] *= 0.0  # the baseline against itself; NaN stays NaN
-    found = []
-    for budget in QUALITY_BUDGETS:
-        allowed = np.log1p(budget)
+    order = np.lexsort((value[choices], edp[choices]))  # least EDP first, of equals the better quality
+    return [_gain(budget, choices, edp, log_ratio, error, order) for budget in QUALITY_BUDGETS]
 
-        def least(spread: FloatArray | float, allowed: float = allowed) -> int:
-            """Id of the least EDP within the budget when each ratio is off by `spread`."""
-            within = choices[log_ratio + spread <= allowed]
-            return int(within[edp[within].argmin()])
 
-        pick = least(0.0)
-        sigma = float(error[np.flatnonzero(choices == pick)[0]])
-        change = np.log(value[pick] / value[0])
-        unknown = np.isnan(error).any()
-        found.append(
-            Gain(
-                budget=budget,
-                id=pick,
-                factor=float(edp[0] / edp[pick]),
-                change=float(np.expm1(change)),
-                change_low=float(np.expm1(change - Z95 * sigma)),
-                change_high=float(np.expm1(change + Z95 * sigma)),
-                factor_low=float("nan") if unknown else float(edp[0] / edp[least(Z95 * error)]),
-                factor_high=float("nan") if unknown else float(edp[0] / edp[least(-Z95 * error)]),
-            )
-        )
-    return found
+def _gain(
+    budget: float, choices: IntArray, edp: FloatArray, log_ratio: FloatArray, error: FloatArray, order: IntArray
+) -> Gain:
+    """Return the gain within one budget.
+
+    Args:
+        budget: allowed relative loss.
+        choices: (c,) ids, the baseline first.
+        edp: (n,) of all evaluations.
+        log_ratio: (c,) logarithm of quality over the baseline's.
+        error: (c,) its standard error.
+        order: (c,) positions in `choices`, best first.
+    """
+
+    def best(ratio: FloatArray) -> int:
+        """Position of the first choice within the budget; the baseline always is."""
+        return int(order[(ratio <= np.log1p(budget))[order].argmax()])
+
+    def factor(position: int) -> float:
+        return float(edp[0] / edp[choices[position]])
+
+    pick = best(log_ratio)
+    known = not np.isnan(error).any()
+    return Gain(
+        budget=budget,
+        id=int(choices[pick]),
+        factor=factor(pick),
+        change=float(np.expm1(log_ratio[pick])),
+        change_low=float(np.expm1(log_ratio[pick] - Z95 * error[pick])),
+        change_high=float(np.expm1(log_ratio[pick] + Z95 * error[pick])),
+        factor_low=factor(best(log_ratio + Z95 * error)) if known else float("nan"),
+        factor_high=factor(best(log_ratio - Z95 * error)) if known else float("nan"),
+    )
