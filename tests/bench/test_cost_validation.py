@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 
 from codesign.bench.cost_validation import AREAS, TIMELOOP, TIMELOOP_COLUMNS, run
 from codesign.errors import InputError
+
+DOCS = Path(__file__).parents[2] / "docs" / "cost_model.md"
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +45,15 @@ def test_areas_are_accelergys(figures: dict[str, Any]) -> None:
     """The linear area model is within 7 % of 57 configurations on average (5.4 %)."""
     assert figures["area, Accelergy"]["rows"] == 57
     assert figures["area, Accelergy"]["area_mape_percent"] <= 7
+
+
+def test_documented_figures_are_those_measured(figures: dict[str, Any]) -> None:
+    """The table of docs/cost_model.md shows what the command prints, to the digits that it shows."""
+    rows = re.findall(r"^\| ([^|`]+) \| `(\w+)` \| ([\d.]+) \|$", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(rows) >= 10
+    for comparison, name, text in rows:
+        decimals = len(text.partition(".")[2])
+        assert f"{figures[comparison][name]:.{decimals}f}" == text
 
 
 def test_missing_data_is_refused(tmp_path: Path) -> None:
