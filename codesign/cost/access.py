@@ -6,11 +6,16 @@ exact up to 2**53 and lose no more than rounding beyond.
 
 from __future__ import annotations
 
-import math
+import hashlib
 from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
 
 # Which DRAM loop is innermost; the tensor that it does not index stays on chip while it runs.
 M_INNERMOST, K_INNERMOST, N_INNERMOST = 0, 1, 2
@@ -42,11 +47,34 @@ def jit_parallel(function: Kernel) -> Kernel:
 
 
 def _compile(function: Kernel, *, parallel: bool) -> Kernel:
-    """Compile with numba; keep the code on disk where some folder can be written (in a container, none may be)."""
+    """Compile with numba; keep the code on disk where some folder can be written (in a container, none may be).
+
+    numba finds compiled code again by the kernel's own file alone, so a kernel would go on with an old version of what
+    it calls from another file. Hence a folder for each state of the sources.
+    """
+    folder, config = _cache_folder(), cast(Any, numba.config)
+    if folder is None:
+        return cast(Kernel, numba.njit(function, parallel=parallel, error_model="numpy"))
+    given, config.CACHE_DIR = config.CACHE_DIR, str(folder)
     try:
         return cast(Kernel, numba.njit(function, cache=True, parallel=parallel, error_model="numpy"))
-    except RuntimeError:  # numba finds no place for its cache
-        return cast(Kernel, numba.njit(function, parallel=parallel, error_model="numpy"))
+    finally:
+        config.CACHE_DIR = given
+
+
+@cache
+def _cache_folder() -> Path | None:
+    """Return where compiled kernels are kept: what NUMBA_CACHE_DIR says, beside the sources, or the user's cache."""
+    texts = (path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    state = hashlib.sha256(b"".join(text for text in texts if b"jit" in text)).hexdigest()[:16]
+    given = cast(Any, numba.config).CACHE_DIR
+    for base in filter(None, (given, Path(__file__).parent / "__pycache__", "~/.cache/codesign")):
+        with suppress(OSError, RuntimeError):  # cannot be written, or there is no home
+            folder = Path(base).expanduser() / f"kernels-{state}"
+            folder.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=folder):
+                return folder
+    return None
 
 
 @jit
@@ -114,7 +142,7 @@ def cycles_of(counted: Counts, columns: float, rates: Rates) -> float:
     busiest = max(
         max(compute, accumulator / (accumulator_rate * columns)), max(scratchpad / scratchpad_rate, dram / dram_rate)
     )
-    return math.ceil(busiest * (1.0 - 1e-12))
+    return float(np.ceil(busiest * (1.0 - 1e-12)))  # math.ceil would wrap around beyond 2**63
 
 
 @jit
