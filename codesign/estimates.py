@@ -64,7 +64,8 @@ def estimate_matmuls(
     source: Path, cost_model: str, target: Path, objective: Any, convention: Any, *, perfect_factors: bool
 ) -> int:
     """Cost the matmuls of a CSV file; see `cost.matmul_file`. Returns the number of rows."""
-    from codesign.cost.matmul_file import Options, estimate_file
+    from codesign.cost.matmul_file import estimate_file
+    from codesign.cost.matmul_rows import Options
 
     technology = technologies.read(cost_model).content
     return estimate_file(source, target, technology, Options(objective, convention, perfect_factors))

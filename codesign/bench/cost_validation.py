@@ -14,7 +14,8 @@ from scipy.stats import spearmanr
 
 from codesign.cost import technology as technologies
 from codesign.cost.estimate import ENERGY_LEVELS, Cost, estimate
-from codesign.cost.matmul_file import GIVEN_MAPPING, Options, cost_rows
+from codesign.cost.matmul_given import GIVEN_MAPPING
+from codesign.cost.matmul_rows import Options, cost_rows
 from codesign.cost.technology import KIB, Technology, area_mm2, reference_accelerator
 from codesign.design import Accelerator, Design
 from codesign.design_file import ModelTable, model_shape
@@ -162,7 +163,7 @@ def _measured(rows: Any) -> tuple[Any, Any]:
 
 
 def _renamed(rows: Any) -> Any:
-    """Return the rows under the column names of `cost.matmul_file`."""
+    """Return the rows under the column names of `cost.matmul_rows`."""
     names = {"pe_dim": "pe_rows", "M": "m", "K": "k", "N": "n"}
     return rows.drop(columns=list(MEASURED)).rename(columns=names).assign(pe_cols=rows["pe_dim"])
 

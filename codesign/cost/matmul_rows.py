@@ -1,0 +1,145 @@
+"""Rows of text, each a matmul and an accelerator, to rows with their costs.
+
+A row that cannot be costed is flagged with its reason; the others are not affected.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from codesign.cost import nest
+from codesign.cost.matmul import Convention, MatmulCosts, Objective, best_mappings
+from codesign.cost.matmul_given import GIVEN_MAPPING, cost_given
+from codesign.cost.rows_of_text import Reasons, flag, flag_each, parse_numbers, whole_numbers
+from codesign.cost.technology import Technology, area_mm2, reference_accelerator
+from codesign.design import DATAFLOWS, Accelerator, FloatArray, IntArray
+
+REQUIRED = ("m", "k", "n", "pe_rows", "pe_cols", "scratchpad_bytes", "accumulator_bytes")
+DATAFLOW_NAMES = {"ws": 0, "os": 1} | {name: code for code, name in enumerate(DATAFLOWS)}
+RESULTS = (
+    "cycles",
+    "energy_pj",
+    "edp_pj_cycles",
+    "area_mm2",
+    "dram_bytes",
+    "scratchpad_accesses",
+    "accumulator_accesses",
+)
+WRITTEN = (*RESULTS, "mapping", "feasible", "reason")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How rows are costed."""
+
+    objective: Objective = "edp"
+    convention: Convention = "timeloop"
+    perfect_factors: bool = False
+
+
+def cost_rows(
+    rows: pd.DataFrame, technology: Technology, options: Options, reasons: Reasons | None = None
+) -> pd.DataFrame:
+    """Return the rows (columns of text) with the columns WRITTEN appended.
+
+    Args:
+        rows: has the columns REQUIRED; see `matmul_file.estimate_file` for the optional ones.
+        technology: what one action costs.
+        options: objective, convention, mapping space.
+        reasons: (rows,) why a row is out already, empty where it is not.
+    """
+    reasons = np.full(len(rows), "", dtype=object) if reasons is None else reasons.copy()
+    text = {name: rows[name].fillna("").tolist() for name in rows.columns}
+    numbers = {name: whole_numbers(text[name], name, reasons) for name in REQUIRED}
+    extents = np.stack([numbers["m"], numbers["k"], numbers["n"]], axis=1)
+    accelerator = _accelerator(text, numbers, technology, reasons)
+    undeclared = ~np.isin(accelerator.dataflow, [DATAFLOWS.index(name) for name in technology.dataflows])
+    flag(reasons, undeclared, f"dataflow: the cost model declares {', '.join(technology.dataflows)} only")
+    if set(GIVEN_MAPPING) <= set(text):
+        results, mappings = cost_given(text, extents, accelerator, technology, options.convention, reasons)
+    else:
+        results, mappings = _cost_best(extents, accelerator, technology, options, reasons)
+    with np.errstate(over="ignore"):
+        results["edp_pj_cycles"] = results["energy_pj"] * results["cycles"]
+    results["area_mm2"] = area_mm2(technology, accelerator)
+    bounded = np.isfinite(np.stack([results[name] for name in RESULTS])).all(axis=0)
+    flag(reasons, np.logical_not(bounded), "the costs are too large for a number")
+    feasible = reasons == ""
+    table = rows.copy()
+    for name in RESULTS:
+        table[name] = np.where(feasible, results[name], np.nan)
+    table["mapping"] = np.where(feasible, mappings, "")
+    table["feasible"] = np.where(feasible, "true", "false")
+    table["reason"] = reasons
+    return table
+
+
+def _accelerator(
+    text: dict[str, list[str]], numbers: dict[str, IntArray], technology: Technology, reasons: Reasons
+) -> Accelerator:
+    reference = reference_accelerator(technology, len(reasons))
+    dataflow, bandwidth = reference.dataflow, reference.dram_bytes_per_cycle
+    if "dataflow" in text:
+        names = text["dataflow"]
+        dataflow = np.array([DATAFLOW_NAMES.get(name, -1) for name in names], dtype=np.int64)
+        flag_each(reasons, dataflow < 0, lambda row: f"dataflow: expected ws or os, got {names[row]!r}")
+        dataflow = np.maximum(dataflow, 0)
+    if "dram_bytes_per_cycle" in text:
+        rates = text["dram_bytes_per_cycle"]
+        bandwidth = parse_numbers(rates)
+        good = np.isfinite(bandwidth) & (bandwidth > 0)
+        expected = "dram_bytes_per_cycle: expected a number above 0"
+        flag_each(reasons, ~good, lambda row: f"{expected}, got {rates[row]!r}")
+        bandwidth = np.where(good, bandwidth, 1.0)
+    return Accelerator(
+        pe_rows=numbers["pe_rows"],
+        pe_cols=numbers["pe_cols"],
+        dataflow=dataflow,
+        scratchpad_bytes=numbers["scratchpad_bytes"],
+        accumulator_bytes=numbers["accumulator_bytes"],
+        dram_bytes_per_cycle=bandwidth,
+        vector_lanes=reference.vector_lanes,
+    )
+
+
+def _cost_best(
+    extents: IntArray,
+    accelerator: Accelerator,
+    technology: Technology,
+    options: Options,
+    reasons: Reasons,
+) -> tuple[dict[str, FloatArray], list[str]]:
+    costs = best_mappings(
+        extents,
+        accelerator,
+        technology,
+        objective=options.objective,
+        convention=options.convention,
+        perfect_factors=options.perfect_factors,
+    )
+    flag(reasons, ~costs.feasible, "no tile fits into scratchpad and accumulator")
+    results = {
+        "cycles": costs.cycles,
+        "energy_pj": costs.total_energy_pj,
+        "dram_bytes": costs.dram_bytes,
+        "scratchpad_accesses": costs.scratchpad_words,
+        "accumulator_accesses": costs.accumulator_words,
+    }
+    return results, _mapping_texts(extents, accelerator, costs)
+
+
+def _mapping_texts(extents: IntArray, accelerator: Accelerator, costs: MatmulCosts) -> list[str]:
+    """Return each mapping as text: DRAM loops outermost first, tile sizes, what lies on the array."""
+    trips = -(-extents // np.maximum(costs.tiles, 1))  # (rows, 3)
+    columns = (trips, costs.tiles, costs.innermost, accelerator.dataflow, accelerator.pe_rows, accelerator.pe_cols)
+    return [_mapping_text(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+
+
+def _mapping_text(trips: list[int], tile: list[int], innermost: int, dataflow: int, rows: int, columns: int) -> str:
+    order = [d for d in range(3) if d != innermost] + [innermost]
+    loops = " ".join(f"{nest.DIMENSIONS[d]}{trips[d]}" for d in order if trips[d] > 1) or "-"
+    on_rows = "K" if DATAFLOWS[dataflow] == "weight_stationary" else "M"
+    return f"dram {loops} | tile M{tile[0]} K{tile[1]} N{tile[2]} | array {on_rows}{rows} N{columns}"
