@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -323,4 +324,9 @@ def main() -> None:
         app()
     except CodesignError as error:
         typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS):
+            raise
+        typer.echo(f"error: {error.filename or 'the disk'}: cannot be written: {error.strerror}", err=True)
         sys.exit(2)
