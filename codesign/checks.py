@@ -9,6 +9,12 @@ from codesign.errors import InputError
 
 STACK_ORDERS = (("encoder",), ("decoder",), ("encoder", "decoder"))
 
+MOST_TOKENS = 2**24
+"""Of one pass, all sequences together; longer matmuls cannot be mapped."""
+
+MOST_ROWS = 2**24
+"""Of an embedding; the output projection is a matmul of as many outputs."""
+
 # Columns of (n, S, L), in the order in which they are checked.
 _LAYER_COLUMNS = ("heads", "kv_heads", "head_width", "value_width", "ffn")
 
@@ -18,11 +24,11 @@ def check_family(family: Family) -> None:
     if family.stacks not in STACK_ORDERS:
         known = ", ".join(str(list(order)) for order in STACK_ORDERS)
         raise InputError(f"stacks: expected one of {known}, got {list(family.stacks)}")
-    if family.vocabulary < 1:
-        raise InputError(f"vocabulary: expected at least 1, got {family.vocabulary}")
+    if not 1 <= family.vocabulary <= MOST_ROWS:
+        raise InputError(f"vocabulary: expected 1..{MOST_ROWS}, got {family.vocabulary}")
     for name in ("position_count", "token_types", "embedding_width"):
-        if getattr(family, name) < 0:
-            raise InputError(f"{name}: expected 0 or more, got {getattr(family, name)}")
+        if not 0 <= getattr(family, name) <= MOST_ROWS:
+            raise InputError(f"{name}: expected 0..{MOST_ROWS}, got {getattr(family, name)}")
     if family.position_count and family.positions in ("rotary", "none"):
         raise InputError(
             f"position_count: expected 0 with {family.positions} positions (they have no table), "
@@ -66,6 +72,9 @@ def check_scenario(family: Family, scenario: Scenario) -> None:
     for name in ("sequence_length", "batch"):
         if getattr(scenario, name) < 1:
             raise InputError(f"{name}: expected at least 1, got {getattr(scenario, name)}")
+    tokens = scenario.batch * max(scenario.sequence_length, scenario.target_length)
+    if tokens > MOST_TOKENS:
+        raise InputError(f"batch x tokens: expected at most {MOST_TOKENS}, got {tokens}")
     if scenario.phase not in ("prefill", "decode"):
         raise InputError(f"phase: expected prefill or decode, got {scenario.phase!r}")
     if scenario.phase == "decode" and "decoder" not in family.stacks:

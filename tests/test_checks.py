@@ -37,8 +37,9 @@ def test_drawn_designs_pass(drawn: tuple[ModelShape, Scenario]) -> None:
     ("changes", "message"),
     [
         ({"stacks": ("decoder", "encoder")}, r"stacks: expected one of .*'encoder', 'decoder'.*got \['decoder', 'enc"),
-        ({"vocabulary": 0}, "vocabulary: expected at least 1, got 0"),
-        ({"token_types": -1}, "token_types: expected 0 or more, got -1"),
+        ({"vocabulary": 0}, "vocabulary: expected 1..16777216, got 0"),
+        ({"vocabulary": 10**20}, "vocabulary: expected 1..16777216, got 1000"),
+        ({"token_types": -1}, "token_types: expected 0..16777216, got -1"),
         ({"positions": "rotary"}, "position_count: expected 0 with rotary positions"),
         ({"stacks": ("decoder",), "pooler": True}, "pooler: expected an encoder"),
         ({"embedding_width": 4, "lm_head": True}, "tied_embeddings: .* of width 4"),
@@ -96,6 +97,7 @@ def test_axes_that_disagree() -> None:
     [
         (ENCODER, Scenario(sequence_length=0), "sequence_length: expected at least 1, got 0"),
         (ENCODER, Scenario(sequence_length=4, batch=-1), "batch: expected at least 1, got -1"),
+        (ENCODER, Scenario(sequence_length=2**15, batch=2**15), "batch x tokens: expected at most 16777216"),
         (ENCODER, Scenario(sequence_length=4, phase="decode"), "phase: decode needs a decoder"),
         (DECODER, Scenario(sequence_length=4, phase="training"), "phase: expected prefill or decode, got 'training'"),
         (DECODER, Scenario(sequence_length=4, target_length=2), r"target_length: expected none.*\(decoder\), got 2"),
