@@ -11,7 +11,7 @@ from pymoo.core.problem import Problem
 from pymoo.core.termination import NoTermination
 
 from codesign.design import FloatArray, IntArray
-from codesign.errors import unknown_name
+from codesign.errors import InputError, unknown_name
 from codesign.optimize.operators import (
     BaselineAndRandom,
     CanonicalForm,
@@ -88,7 +88,13 @@ ALGORITHMS: dict[str, Callable[[SearchSpace, int, int], Algorithm]] = {"nsga2": 
 
 
 def make_algorithm(name: str, space: SearchSpace, population: int, seed: int) -> Algorithm:
-    """Return the algorithm of this name, ready to be asked."""
+    """Return the algorithm of this name, ready to be asked.
+
+    Raises:
+        InputError: an unknown name; the message lists the known ones. Or nothing varies in the space.
+    """
     if name not in ALGORITHMS:
         raise unknown_name("algorithm", name, ALGORITHMS)
+    if not space.genes:
+        raise InputError(f"search space {space.name}: nothing varies; one design is costed with codesign estimate")
     return ALGORITHMS[name](space, population, seed)
