@@ -92,7 +92,9 @@ def writing(directory: Path) -> Iterator[None]:
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            file.truncate(_whole_length(file.read()))
+            data = file.read()
+            if len(data) > _whole_length(data):
+                file.truncate(_whole_length(data))
         except BlockingIOError:
             raise RunError(f"{directory}: another process is writing to this run; wait for it or stop it") from None
         except OSError as error:

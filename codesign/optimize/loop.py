@@ -110,7 +110,7 @@ def resume(directory: str | Path, *, budget: int | None = None, proxy: Any = Non
         RunError: no run there, a smaller budget, or a record that this version of the code would not have made.
     """
     opened = runs.open_run(Path(directory))
-    found = _find_proxy(opened, proxy)
+    found = _same_proxy(opened, proxy)
     evaluator = make_evaluator(opened.space, opened.technology, found)
     _check_same_answers(opened, evaluator)
     with record.writing(opened.directory):
@@ -120,12 +120,15 @@ def resume(directory: str | Path, *, budget: int | None = None, proxy: Any = Non
         return _loop(opened, evaluator, watch or _nobody)
 
 
-def _find_proxy(run: Run, given: Any) -> Proxy:
+def _same_proxy(run: Run, given: Any) -> Proxy:
     try:
-        return resolve(run.manifest.proxy if given is None else given)
+        found = resolve(run.manifest.proxy if given is None else given)
     except ProxyError as error:
         again = f"codesign.resume({str(run.directory)!r}, proxy=...)"
         raise ProxyError(f"{error}; a function that no module holds is given again in Python: {again}") from None
+    if found.name != run.manifest.proxy:
+        raise RunError(f"{run.directory}: expected proxy {run.manifest.proxy}, got {found.name}")
+    return found
 
 
 def new_directory(parent: Path, manifest: Manifest) -> Path:
@@ -157,8 +160,6 @@ def _check_same_answers(run: Run, evaluator: Evaluator) -> None:
 
     Quality is compared for shipped proxies only: a user's own may train a network, which is never quite the same twice.
     """
-    if evaluator.proxy.name != run.manifest.proxy:
-        raise RunError(f"{run.directory}: expected proxy {run.manifest.proxy}, got {evaluator.proxy.name}")
     if not len(run.evaluations):
         return
     fresh = evaluator(run.evaluations.genomes[:1]).metrics

@@ -1,0 +1,47 @@
+"""Small real searches, in this process and in others."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import codesign
+from codesign.record import EVALUATIONS
+from codesign.run import MANIFEST, Run
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def small_search(directory: Path, budget: int = 60, population: int = 20, seed: int = 3, **options: Any) -> Run:
+    """Search `tiny` under the unit cost model."""
+    space, cost_model = options.pop("space", "tiny"), options.pop("cost_model", "unit")
+    return codesign.search(
+        str(space), cost_model, budget=budget, population=population, seed=seed, directory=directory, **options
+    )
+
+
+def record_of(directory: Path) -> dict[str, bytes]:
+    """The two files of a run, byte for byte."""
+    return {name: (directory / name).read_bytes() for name in (MANIFEST, EVALUATIONS)}
+
+
+def restore(directory: Path, record: dict[str, bytes]) -> Path:
+    """Write the two files of a run."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, content in record.items():
+        (directory / name).write_bytes(content)
+    return directory
+
+
+def command(*arguments: str | Path) -> list[str]:
+    """The command line of `codesign` with these arguments."""
+    return [sys.executable, "-m", "codesign", *map(str, arguments)]
+
+
+def run_command(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run `codesign` as a user does, and return what it printed."""
+    return subprocess.run(
+        command(*arguments), capture_output=True, text=True, timeout=300, check=False, **({"cwd": ROOT} | options)
+    )
