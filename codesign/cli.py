@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -102,7 +103,7 @@ def resume(
 
 @app.command(epilog="Example: codesign front runs/reference --where 'area_mm2 < 1 and perplexity <= baseline * 1.045'")
 def front(
-    run: RunDirectory,
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories of runs; several give one front.")],
     where: Annotated[str | None, typer.Option(help="Keep front designs that fulfil a condition on columns.")] = None,
     pick: Annotated[
         str | None,
@@ -111,26 +112,24 @@ def front(
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
-    """Print the Pareto front of a run, some of it, or one design."""
+    """Print the Pareto front of a run, some of it, or one design; or the joint front of several runs."""
     from codesign import terminal
-    from codesign.picks import pick_id, where_ids
+    from codesign.picks import choose
     from codesign.run import open_run
-    from codesign.tables import design_table, front_record
+    from codesign.tables import front_record, front_table
 
-    opened = open_run(run)
-    if not len(opened.evaluations):
-        raise InputError(f"{run}: nothing is evaluated yet; continue it with: codesign resume {run}")
-    ids = opened.front_ids() if where is None else where_ids(opened, where)
-    if pick is not None:
-        ids = [pick_id(opened, pick)]
+    chosen = choose([open_run(run) for run in runs], where, pick)
     if as_json:
-        _print_json(front_record(opened, ids))
+        _print_json(front_record(chosen))
     elif as_csv:
-        typer.echo(design_table(opened, ids).to_csv(), nl=False)
-    elif where is None and pick is None:
-        terminal.print_run(opened)
+        typer.echo(front_table(chosen).to_csv(), nl=False)
+    elif where is None and pick is None and len(chosen) == 1:
+        terminal.print_run(chosen[0][0])
     else:
-        terminal.out.print(terminal.front_table(opened, list(ids)))
+        for run, ids in chosen:
+            if len(chosen) > 1:
+                terminal.out.print(f"{run.name}: {len(ids)} designs of the joint front")
+            terminal.out.print(terminal.front_table(run, ids.tolist()))
 
 
 @app.command(epilog="Example: codesign report runs/reference -o report.html")
@@ -284,7 +283,7 @@ def _finish(found: Any, as_json: bool) -> None:
 
     page = write_report([found], found.directory / "report.html")
     if as_json:
-        _print_json(front_record(found, found.front_ids()))
+        _print_json(front_record([(found, found.front_ids())]))
         return
     terminal.print_run(found)
     terminal.out.print(f"run {found.directory}   report {page}")
@@ -297,16 +296,27 @@ def _print_json(value: Any) -> None:
 
 
 def _interruptible(start: Any) -> Any:
-    """Run a search; on Ctrl-C say what is kept and leave with the shell's code for it."""
+    """Run a search; on Ctrl-C say what is kept and leave with the shell's code for it.
+
+    A Ctrl-C that falls into foreign code which swallows it, as compilers do, counts after the batch.
+    """
     last: list[Any] = []
+    pressed: list[int] = []
 
     def keep(watch: Any) -> Any:
         def watcher(state: Any) -> None:
             last[:] = [state.run]
             watch(state)
+            if pressed:
+                raise KeyboardInterrupt
 
         return watcher
 
+    def press(number: int, frame: Any) -> None:
+        pressed.append(number)
+        signal.default_int_handler(number, frame)
+
+    before = signal.signal(signal.SIGINT, press)
     try:
         return start(keep)
     except KeyboardInterrupt:
@@ -316,6 +326,8 @@ def _interruptible(start: Any) -> Any:
         else:
             typer.echo("stopped before anything was evaluated", err=True)
         raise typer.Exit(130) from None
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def main() -> None:

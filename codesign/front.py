@@ -8,7 +8,7 @@ import moocore
 import numpy as np
 
 from codesign.accuracy.proxy import Proxy
-from codesign.design import FloatArray, IntArray
+from codesign.design import BoolArray, FloatArray, IntArray
 from codesign.errors import InputError
 from codesign.evaluation import Evaluations
 from codesign.space import SearchSpace
@@ -29,9 +29,14 @@ def front_ids(evaluations: Evaluations, objectives: tuple[str, ...]) -> IntArray
     if not len(feasible):
         return feasible
     values = evaluations.objectives(objectives)[feasible]
-    best = feasible[moocore.is_nondominated(values, keep_weakly=False)]
+    best = feasible[non_dominated(values)]
     order = np.lexsort(evaluations.objectives(objectives)[best].T[::-1])
     return np.asarray(best[order], dtype=np.int64)
+
+
+def non_dominated(values: FloatArray) -> BoolArray:
+    """(n,) True for rows of (n, objectives) that no other row beats; of equal rows the first."""
+    return np.asarray(moocore.is_nondominated(values, keep_weakly=False), dtype=np.bool_)
 
 
 def reference_point(evaluations: Evaluations, objectives: tuple[str, ...]) -> FloatArray | None:

@@ -2,20 +2,70 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from codesign import select
 from codesign.design import IntArray
+from codesign.errors import InputError
 from codesign.export import ExportContext, export
+from codesign.front import non_dominated
 from codesign.run import Run
 from codesign.tables import design_record, select_columns
 
+Choice = tuple[Run, IntArray]
+"""Designs of one run by their ids."""
 
-def where_ids(run: Run, condition: str) -> IntArray:
-    """Return the ids of the front designs that fulfil a condition."""
-    ids = run.front_ids()
+
+def joint_front(runs: Sequence[Run]) -> list[Choice]:
+    """Return the designs that no design of any of the runs beats, run by run; of one run, its front.
+
+    Raises:
+        InputError: runs of other objectives or of another proxy, whose figures do not compare.
+    """
+    first = runs[0]
+    for run in runs:
+        for what, own, theirs in (
+            ("objectives", run.space.objectives, first.space.objectives),
+            ("proxy", run.manifest.proxy, first.manifest.proxy),
+            ("cost model", run.manifest.cost_model.sha256, first.manifest.cost_model.sha256),
+        ):
+            if own != theirs:
+                raise InputError(f"{run.name} and {first.name}: expected one {what}, got {theirs} and {own}")
+    fronts = [run.front_ids() for run in runs]
+    values = [run.evaluations.objectives(run.space.objectives)[ids] for run, ids in zip(runs, fronts, strict=True)]
+    best = non_dominated(np.concatenate(values))
+    starts = np.cumsum([0, *map(len, fronts)])
+    return [(run, ids[best[a:b]]) for run, ids, a, b in zip(runs, fronts, starts, starts[1:], strict=False)]
+
+
+def choose(runs: Sequence[Run], condition: str | None, wish: str | None) -> list[Choice]:
+    """Return what `codesign front` shows: the front, those of it that fulfil a condition, or one design.
+
+    Raises:
+        InputError: a condition and a wish at once, a wish over several runs, or a run without evaluations.
+    """
+    for run in runs:
+        if not len(run.evaluations):
+            raise InputError(
+                f"{run.directory}: nothing is evaluated yet; continue it with: codesign resume {run.directory}"
+            )
+    if wish is None:
+        front = joint_front(runs)
+        return front if condition is None else [(run, where_ids(run, condition, ids)) for run, ids in front]
+    if condition is not None:
+        raise InputError(
+            "--where and --pick: expected one of them; a pick has its own: 'min edp_js where area_mm2 < 4'"
+        )
+    if len(runs) > 1:
+        raise InputError(f"--pick: expected one run to pick from, got {len(runs)}")
+    return [(runs[0], np.array([pick_id(runs[0], wish)]))]
+
+
+def where_ids(run: Run, condition: str, ids: IntArray) -> IntArray:
+    """Return those of the ids whose designs fulfil a condition."""
     columns, baseline = select_columns(run, ids)
     return np.asarray(ids[select.where(condition, columns, baseline)])
 

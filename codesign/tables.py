@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -81,14 +82,24 @@ def design_record(run: Run, id_: int) -> dict[str, Any]:
     }
 
 
-def front_record(run: Run, ids: IntArray) -> dict[str, Any]:
-    """Return designs of a run as the JSON that `codesign front --json` prints."""
+def front_record(chosen: Sequence[tuple[Run, IntArray]]) -> dict[str, Any]:
+    """Return designs of runs as the JSON that `codesign front --json` prints; the baseline is the first run's."""
     return {
         "format": FORMAT,
-        "run": run.name,
-        "baseline": design_record(run, 0),
-        "designs": [design_record(run, int(i)) for i in ids],
+        "run": ", ".join(run.name for run, _ in chosen),
+        "baseline": design_record(chosen[0][0], 0),
+        "designs": [{"run": run.name} | design_record(run, int(i)) for run, ids in chosen for i in ids],
     }
+
+
+def front_table(chosen: Sequence[tuple[Run, IntArray]]) -> pd.DataFrame:
+    """Return designs of runs as one table; with several runs the first column names the run."""
+    tables = [design_table(run, ids) for run, ids in chosen]
+    if len(tables) == 1:
+        return tables[0]
+    for table, (run, _) in zip(tables, chosen, strict=True):
+        table.insert(0, "run", run.name)
+    return pd.concat(tables)
 
 
 def _number(value: float) -> float | None:
