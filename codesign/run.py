@@ -28,7 +28,7 @@ from codesign.evaluation import Evaluations
 from codesign.files import Document, convert, parse
 from codesign.front import Gain, front_ids, gains, hypervolume, knee
 from codesign.space import SearchSpace
-from codesign.space_file import parse_space
+from codesign.space_file import ScenarioFile, in_scenario, parse_space
 
 if TYPE_CHECKING:
     import pandas
@@ -53,6 +53,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     codesign_version: str
     space: InputText
     cost_model: InputText
+    scenario: InputText | None = None
+    """The file that replaced the space's own scenario, if any."""
     proxy: str
     quality: str
     """The proxy's metric."""
@@ -169,15 +171,18 @@ def open_run(directory: Path) -> Run:
         RunError: no run there, or its record is damaged.
     """
     manifest = _read_manifest(directory)
-    for role in ("space", "cost_model"):
-        text: InputText = getattr(manifest, role)
-        if sha256(text.text) != text.sha256:
+    for role in ("space", "cost_model", "scenario"):
+        text: InputText | None = getattr(manifest, role)
+        if text is not None and sha256(text.text) != text.sha256:
             raise RunError(
                 f"{directory / MANIFEST}: {role}.text was changed after the search began; "
                 "undo the change, or start a new run with the changed file"
             )
     origin = f"{directory / MANIFEST}: "
     space = parse_space(manifest.space.text, manifest.space.name, origin + "space").content
+    if manifest.scenario is not None:
+        other = parse(manifest.scenario.text, manifest.scenario.name, origin + "scenario", ScenarioFile)
+        space = in_scenario(space, other)
     model = parse(manifest.cost_model.text, manifest.cost_model.name, origin + "cost_model", Technology)
     evaluations = record.read(directory, space, manifest.quality)
     return Run(directory, manifest, space, check(model).content, evaluations)

@@ -6,6 +6,7 @@ ascend, so that a mutation can step to a neighbour.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from typing import Annotated, Any, Literal
 
@@ -111,6 +112,13 @@ class Baseline(_Strict, frozen=True):
     accelerator: AcceleratorTable
 
 
+class ScenarioFile(_Strict, frozen=True):
+    """A scenario file: the deployment that replaces the one of a search space."""
+
+    format: Literal[1]
+    scenario: Scenario
+
+
 class SpaceFile(_Strict, frozen=True, kw_only=True):
     """A search space file."""
 
@@ -135,6 +143,19 @@ def read_space(name_or_path: str) -> files.Document[SearchSpace]:
 def parse_space(text: str, name: str, origin: str) -> files.Document[SearchSpace]:
     """Read a search space from its text, such as the one kept in a run."""
     return build(files.parse(text, name, origin, SpaceFile))
+
+
+def in_scenario(space: SearchSpace, document: files.Document[ScenarioFile]) -> SearchSpace:
+    """Return the space under the scenario of another file.
+
+    Raises:
+        InputError: a scenario that models of this space cannot run.
+    """
+    try:
+        check_scenario(space.family, document.content.scenario)
+    except InputError as error:
+        raise InputError(f"{document.origin}: {error}") from None
+    return replace(space, scenario=document.content.scenario)
 
 
 def build(document: files.Document[SpaceFile]) -> files.Document[SearchSpace]:

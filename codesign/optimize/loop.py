@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from codesign import __version__, record
+from codesign import __version__, files, record
 from codesign import run as runs
 from codesign.accuracy.proxy import Proxy, resolve
 from codesign.cost import technology as technologies
@@ -25,7 +25,7 @@ from codesign.errors import InputError, ProxyError, RunError
 from codesign.evaluation import Evaluations, Evaluator, make_evaluator
 from codesign.optimize.algorithms import make_algorithm
 from codesign.run import Manifest, Run
-from codesign.space_file import read_space
+from codesign.space_file import ScenarioFile, in_scenario, read_space
 
 DEFAULT_BUDGET = 10_000
 DEFAULT_POPULATION = 100
@@ -50,6 +50,7 @@ def search(
     cost_model: str,
     *,
     proxy: str | Callable[..., Any] | Proxy = "surrogate",
+    scenario: str | Path | None = None,
     algorithm: str = "nsga2",
     budget: int = DEFAULT_BUDGET,
     population: int = DEFAULT_POPULATION,
@@ -63,6 +64,7 @@ def search(
         space: name of a shipped search space, or path of a TOML file.
         cost_model: name of a shipped cost model, or path of a TOML file.
         proxy: name of a shipped accuracy proxy, `module:function`, or a callable.
+        scenario: a TOML file whose [scenario] replaces the one of the space.
         algorithm: name of the search algorithm.
         budget: number of distinct designs to evaluate, the baseline included.
         population: designs a generation.
@@ -77,20 +79,26 @@ def search(
         if value < least:
             raise InputError(f"{name}: expected at least {least}, got {value}")
     space_document, cost_document = read_space(space), technologies.read(cost_model)
+    space_in_use, scenario_document = space_document.content, None
+    if scenario is not None:
+        path = Path(scenario)
+        scenario_document = files.parse(files.read_text(path), path.stem, str(path), ScenarioFile)
+        space_in_use = in_scenario(space_in_use, scenario_document)
     found = resolve(proxy)
-    evaluator = make_evaluator(space_document.content, cost_document.content, found)
+    evaluator = make_evaluator(space_in_use, cost_document.content, found)
     manifest = Manifest(
         codesign_version=__version__,
         space=runs.input_text(space_document),
         cost_model=runs.input_text(cost_document),
+        scenario=runs.input_text(scenario_document) if scenario_document else None,
         proxy=found.name,
-        quality=found.predict(space_document.content.baseline.shape).metric,
+        quality=found.predict(space_in_use.baseline.shape).metric,
         algorithm=algorithm,
         population=population,
         seed=seed,
         budget=budget,
     )
-    make_algorithm(algorithm, space_document.content, population, seed)  # an unknown name must not leave a directory
+    make_algorithm(algorithm, space_in_use, population, seed)  # an unknown name must not leave a directory
     where = Path(directory) if directory else new_directory(Path("runs"), manifest)
     runs.create(where, manifest)
     with record.writing(where):
