@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= ../shared/data
 
-.PHONY: search test test-long lint figures wheel clean
+.PHONY: search test test-long lint reference figures wheel clean
 
 search: $(VENV)/.installed
 	$(BIN)/codesign search survey_lm gemmini_40nm
@@ -20,6 +20,11 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Makes the committed run again; review the difference.
+reference: $(VENV)/.installed
+	rm -rf runs/reference
+	$(BIN)/codesign search survey_lm gemmini_40nm --budget 1000 --population 50 --run runs/reference
 
 # Prints the figures that the docs quote.
 figures: $(VENV)/.installed
