@@ -229,7 +229,7 @@ def _explain_occupied(directory: Path, wanted: Manifest) -> str:
     there = _read_manifest(directory)
     differences = [
         f"{field} {_brief(getattr(there, field))} instead of {_brief(getattr(wanted, field))}"
-        for field in ("space", "cost_model", "proxy", "algorithm", "population", "seed")
+        for field in ("space", "cost_model", "scenario", "proxy", "algorithm", "population", "seed")
         if getattr(there, field) != getattr(wanted, field)
     ]
     if differences:
@@ -239,4 +239,4 @@ def _explain_occupied(directory: Path, wanted: Manifest) -> str:
 
 
 def _brief(value: Any) -> str:
-    return f"{value.name} ({value.sha256[:8]})" if isinstance(value, InputText) else repr(value)
+    return f"{value.name} ({value.sha256[:8]})" if isinstance(value, InputText) else str(value)
