@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from codesign import files
-from codesign.breakdown import breakdown
+from codesign.breakdown import shares
 from codesign.checks import check_scenario
 from codesign.cost import technology as technologies
 from codesign.cost.estimate import estimate
@@ -54,7 +54,7 @@ def estimate_input(source: str, cost_model: str, options: ScenarioOptions) -> di
         "title": _title(design, scenario),
         "fidelity": "ideal",
         "metrics": {name: float(column[0]) for name, column in cost.metrics().items()},
-        "breakdown": breakdown(cost),
+        "breakdown": shares(cost),
         **described,
         "scenario": {name: getattr(scenario, name) for name in scenario.__struct_fields__},
     }

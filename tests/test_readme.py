@@ -54,9 +54,13 @@ def test_own_proxy_example_searches(tmp_path: Path) -> None:
     (tmp_path / "my_module.py").write_text(block)
     space = (ROOT / "search_spaces" / "tiny.toml").read_text().replace('"perplexity"', '"error"')
     (tmp_path / "my_space.toml").write_text(space)
-    command = "search my_space.toml gemmini_40nm --proxy my_module:depth_and_width --budget 60 --population 20 --run run"
+    command = "search my_space.toml gemmini_40nm --proxy my_module:depth_and_width --budget 60 --population 20"
     done = subprocess.run(
-        [sys.executable, "-m", "codesign", *command.split()], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "codesign", *command.split(), "--run", "run"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "the proxy gives no error" in done.stdout

@@ -12,10 +12,20 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from codesign.report.parts import KINDS, LEVEL_NAMES
+from codesign.breakdown import KINDS
 from codesign.report.style import BASELINE_BAR, KIND_COLOURS, LEVEL_COLOURS, RUN_COLOURS, SELECTED, base_layout
 from codesign.report.summary import Summary
 from codesign.report.units import Unit, rounded
+
+LEVEL_NAMES = {
+    "mac": "MACs",
+    "register": "Registers",
+    "accumulator": "Accumulator",
+    "scratchpad": "Scratchpad",
+    "dram": "DRAM",
+    "vector": "Vector unit",
+}
+"""In the order of ENERGY_LEVELS: outwards from the multipliers."""
 
 LEVEL_LEGEND = tuple(zip(LEVEL_NAMES.values(), LEVEL_COLOURS, strict=True))
 KIND_LEGEND = tuple(zip(KINDS, KIND_COLOURS, strict=True))

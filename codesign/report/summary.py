@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from codesign.breakdown import Breakdown, break_down
 from codesign.cost.estimate import estimate
 from codesign.design import BoolArray, Design, FloatArray, IntArray
 from codesign.errors import InputError, RunError
 from codesign.evaluation import Evaluations
 from codesign.front import Z95, Gain, hypervolume, interval, reference_point
-from codesign.report.parts import Breakdown, break_down
 from codesign.report.units import Unit, budget_name, choose_unit
 from codesign.run import Run
 

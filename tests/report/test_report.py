@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from codesign.breakdown import KINDS, kind
 from codesign.cost.estimate import ENERGY_LEVELS
 from codesign.design import ModelShape, Scenario
 from codesign.errors import InputError, RunError
 from codesign.report import summary as summaries
 from codesign.report import write_report
-from codesign.report.parts import KINDS, LEVEL_NAMES, kind
+from codesign.report.charts import LEVEL_NAMES
 from codesign.report.summary import summarise, thin, units_of
 from codesign.report.units import number, percent
 from codesign.run import Run, create
