@@ -66,6 +66,16 @@ def test_own_proxy_example_searches(tmp_path: Path) -> None:
     assert "the proxy gives no error" in done.stdout
 
 
+def test_the_example_design_is_costed() -> None:
+    """The example of a design file works as its first line says."""
+    command = (ROOT / "docs" / "design.toml").read_text().splitlines()[0].partition("codesign ")[2]
+    done = subprocess.run(
+        [sys.executable, "-m", "codesign", *command.split()], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "6 decoder layers, hidden 672" in done.stdout
+
+
 def test_the_readme_is_short() -> None:
     """The README stays within 900 words."""
     assert len(re.sub(r"```.*?```", "", README, flags=re.DOTALL).split()) <= 900
