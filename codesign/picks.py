@@ -48,10 +48,7 @@ def choose(runs: Sequence[Run], condition: str | None, wish: str | None) -> list
         InputError: a condition and a wish at once, a wish over several runs, or a run without evaluations.
     """
     for run in runs:
-        if not len(run.evaluations):
-            raise InputError(
-                f"{run.directory}: nothing is evaluated yet; continue it with: codesign resume {run.directory}"
-            )
+        _require_evaluations(run)
     if wish is None:
         front = joint_front(runs)
         return front if condition is None else [(run, where_ids(run, condition, ids)) for run, ids in front]
@@ -64,6 +61,13 @@ def choose(runs: Sequence[Run], condition: str | None, wish: str | None) -> list
     return [(runs[0], np.array([pick_id(runs[0], wish)]))]
 
 
+def _require_evaluations(run: Run) -> None:
+    if not len(run.evaluations):
+        raise InputError(
+            f"{run.directory}: nothing is evaluated yet; continue it with: codesign resume {run.directory}"
+        )
+
+
 def where_ids(run: Run, condition: str, ids: IntArray) -> IntArray:
     """Return those of the ids whose designs fulfil a condition."""
     columns, baseline = select_columns(run, ids)
@@ -72,6 +76,7 @@ def where_ids(run: Run, condition: str, ids: IntArray) -> IntArray:
 
 def pick_id(run: Run, wish: str) -> int:
     """Return the id of one design: the knee, any evaluated id, or the best feasible design of a column."""
+    _require_evaluations(run)
     every = np.arange(len(run.evaluations))
     ids = every if wish.strip().isdecimal() else every[run.evaluations.feasible]
     columns, baseline = select_columns(run, ids)

@@ -1,0 +1,63 @@
+"""What comes with the package can be listed, shown, and edited."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from codesign import files
+from codesign.accuracy.proxy import resolve
+from codesign.cost import technology
+from codesign.errors import InputError
+from codesign.evaluation import make_evaluator
+from codesign.shipped import catalogue, shipped_text
+from codesign.space_file import read_space
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_every_shipped_file_is_listed_and_shown_verbatim() -> None:
+    """Each file of the two folders is found by its bare name, with its description, and shown as it is."""
+    listed = catalogue()
+    for kind, folder in files.FOLDERS.items():
+        paths = sorted((ROOT / folder).glob("*.toml"))
+        assert list(listed[f"{kind}s"]) == [path.stem for path in paths]
+        for path in paths:
+            assert shipped_text(path.stem) == path.read_text()
+            assert listed[f"{kind}s"][path.stem] in path.read_text()
+
+
+def test_every_listed_thing_has_a_description() -> None:
+    """Nothing is listed without a line that says what it is."""
+    for kind, entries in catalogue().items():
+        assert entries, kind
+        for name, description in entries.items():
+            assert description, name
+            assert "\n" not in description
+
+
+def test_a_shown_file_can_be_used(tmp_path: Path) -> None:
+    """`codesign show NAME > mine.toml` gives a file that means the same."""
+    for name in files.shipped("search space"):
+        (tmp_path / "mine.toml").write_text(shipped_text(name))
+        ours, theirs = read_space(str(tmp_path / "mine.toml")).content, read_space(name).content
+        assert (ours.genes, ours.limits, ours.objectives) == (theirs.genes, theirs.limits, theirs.objectives)
+    for name in files.shipped("cost model"):
+        (tmp_path / "mine.toml").write_text(shipped_text(name))
+        assert technology.read(str(tmp_path / "mine.toml")).content == technology.read(name).content
+
+
+def test_unknown_names_list_the_known_ones() -> None:
+    """A misspelt file is answered with all names of both folders."""
+    with pytest.raises(InputError, match=r"unknown shipped file 'tyni'; known: gemmini_40nm, .*survey_lm, .*unit"):
+        shipped_text("tyni")
+
+
+def test_every_shipped_space_works_with_every_shipped_cost_model() -> None:
+    """The names that the lists offer can be combined freely."""
+    anything = resolve(lambda shape: {"perplexity": np.ones(len(shape))})
+    for space in files.shipped("search space"):
+        for model in files.shipped("cost model"):
+            make_evaluator(read_space(space).content, technology.read(model).content, anything)
