@@ -108,9 +108,11 @@ def _refuse_options(source: str, options: ScenarioOptions) -> None:
 
 
 def _scenario(family: Family, options: ScenarioOptions) -> Scenario:
-    positions = family.position_count if family.positions == "learned" else 0
-    length = options.sequence_length or (min(LONGEST_DEFAULT, positions) if positions else LONGEST_DEFAULT)
-    target = options.target_length or (length if len(family.stacks) == 2 else 0)
+    positions = family.position_count if family.positions == "learned" else LONGEST_DEFAULT
+    length, target = options.sequence_length, options.target_length
+    length = min(LONGEST_DEFAULT, positions) if length is None else length
+    if target is None:
+        target = length if len(family.stacks) == 2 else 0
     raw = {"sequence_length": length, "target_length": target, "batch": options.batch, "phase": options.phase}
     scenario = files.convert(raw, "scenario options", Scenario)
     check_scenario(family, scenario)

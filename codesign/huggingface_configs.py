@@ -12,8 +12,9 @@ import msgspec
 
 from codesign.design import Family
 
-Size = Annotated[int, msgspec.Meta(ge=1)]
-Count = Annotated[int, msgspec.Meta(ge=0)]
+Size = Annotated[int, msgspec.Meta(ge=1, le=2**24)]
+Depth = Annotated[int, msgspec.Meta(ge=1, le=2**16)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**24)]
 Architectures = tuple[str, ...] | None
 """Names of transformers classes; the first suffices to see whether there is an LM head."""
 
@@ -23,7 +24,7 @@ class Bert(msgspec.Struct, frozen=True, kw_only=True):
 
     vocab_size: Size = 30522
     hidden_size: Size = 768
-    num_hidden_layers: Size = 12
+    num_hidden_layers: Depth = 12
     num_attention_heads: Size = 12
     intermediate_size: Size = 3072
     hidden_act: str = "gelu"
@@ -37,7 +38,7 @@ class Albert(msgspec.Struct, frozen=True, kw_only=True):
     vocab_size: Size = 30000
     embedding_size: Size = 128
     hidden_size: Size = 4096
-    num_hidden_layers: Size = 12
+    num_hidden_layers: Depth = 12
     num_attention_heads: Size = 64
     intermediate_size: Size = 16384
     hidden_act: str = "gelu_new"
@@ -50,7 +51,7 @@ class DistilBert(msgspec.Struct, frozen=True, kw_only=True):
 
     vocab_size: Size = 30522
     dim: Size = 768
-    n_layers: Size = 6
+    n_layers: Depth = 6
     n_heads: Size = 12
     hidden_dim: Size = 3072
     activation: str = "gelu"
@@ -63,7 +64,7 @@ class Gpt2(msgspec.Struct, frozen=True, kw_only=True):
     vocab_size: Size = 50257
     n_positions: Size = 1024
     n_embd: Size = 768
-    n_layer: Size = 12
+    n_layer: Depth = 12
     n_head: Size = 12
     n_inner: Size | None = None
     activation_function: str = "gelu_new"
@@ -78,8 +79,8 @@ class T5(msgspec.Struct, frozen=True, kw_only=True):
     d_model: Size = 512
     d_kv: Size = 64
     d_ff: Size = 2048
-    num_layers: Size = 6
-    num_decoder_layers: Size | None = None
+    num_layers: Depth = 6
+    num_decoder_layers: Depth | None = None
     num_heads: Size = 8
     relative_attention_num_buckets: Size = 32
     feed_forward_proj: str = "relu"
@@ -93,7 +94,7 @@ class Llama(msgspec.Struct, frozen=True, kw_only=True):
     vocab_size: Size = 32000
     hidden_size: Size = 4096
     intermediate_size: Size = 11008
-    num_hidden_layers: Size = 32
+    num_hidden_layers: Depth = 32
     num_attention_heads: Size = 32
     num_key_value_heads: Size | None = None
     head_dim: Size | None = None
