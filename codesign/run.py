@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -158,7 +159,8 @@ def write_manifest(directory: Path, manifest: Manifest) -> None:
             os.fsync(file.fileno())
         temporary.replace(directory / MANIFEST)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # it may never have been there
+            temporary.unlink()
         raise RunError(
             f"{directory / MANIFEST}: cannot be written: {error.strerror}; make room, then give the same command again"
         ) from error

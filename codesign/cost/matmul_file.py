@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -55,7 +56,8 @@ def estimate_file(source: Path, target: Path, technology: Technology, options: O
     except OSError as error:
         raise InputError(f"{target}: cannot be written: {error.strerror}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # it may never have been there, nor its folder
+            temporary.unlink()
     return rows
 
 
