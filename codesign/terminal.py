@@ -61,27 +61,32 @@ def search_progress(budget: int) -> Iterator[Watcher]:
         TextColumn("front {task.fields[front]}"),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
-    with Progress(*columns, console=err, transient=False) as progress:
-        task = progress.add_task("search", total=budget, rate="", hv="-", front="-")
+    progress = Progress(*columns, console=err)
+    task = progress.add_task("search", total=budget, rate="", hv="-", front="-")
 
-        def watch(state: SearchProgress) -> None:
-            done = len(state.run.evaluations)
-            elapsed = progress.tasks[task].elapsed or 0.0
-            rate = f"{(done - state.replayed) / elapsed:,.0f}/s" if elapsed > 0 and done > state.replayed else "replay"
-            progress.update(
-                task,
-                completed=done,
-                total=done if state.finished else budget,
-                rate=rate,
-                hv=f"{state.run.hypervolume():.4f}",
-                front=str(len(state.run.front_ids())),
-            )
+    def watch(state: SearchProgress) -> None:
+        done = len(state.run.evaluations)
+        elapsed = progress.tasks[task].elapsed or 0.0
+        rate = f"{(done - state.replayed) / elapsed:,.0f}/s" if elapsed > 0 and done > state.replayed else "replay"
+        progress.update(
+            task,
+            completed=done,
+            total=done if state.finished else budget,
+            rate=rate,
+            hv=f"{state.run.hypervolume():.4f}",
+            front=str(len(state.run.front_ids())),
+        )
 
-        try:
-            yield watch
-        except CodesignError:
-            progress.live.transient = not progress.tasks[task].completed  # a search that never began shows no bar
-            raise
+    stop = progress.stop
+    progress.start()
+    try:
+        yield watch
+    except CodesignError:
+        if not progress.tasks[task].completed:  # a search that never began shows its error only
+            progress.live.transient, stop = True, progress.live.stop
+        raise
+    finally:
+        stop()
 
 
 def print_run(run: Run, rows: int = 24) -> None:
