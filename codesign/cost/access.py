@@ -103,8 +103,9 @@ def counts(
         compute cycles, register bytes, accumulator words, scratchpad words, DRAM bytes.
 
     Source: DOSA (Hong et al., MICRO 2023), `energy_model.py` and `latency_model.py`, for weight stationary; the output
-    stationary form follows the same rules. Left out: writing refetched partial sums into the accumulator (below 1 % of
-    the DRAM energy that a spill costs).
+    stationary form counts refetches alike, and its own registers. Left out: operands and partial sums that move from PE
+    to PE, in both dataflows; writing refetched partial sums into the accumulator (below 1 % of the DRAM energy that a
+    spill costs).
     """
     M, K, N = extents
     trips_m, trips_k, trips_n = trips
@@ -125,7 +126,8 @@ def counts(
         updates = M * N * (1.0 if single and innermost == K_INNERMOST else trips_k)
         scratchpad = fill_weight + fill_input + M * K * steps_col + K * N * steps_row
         compute = K * steps_row * steps_col
-    accumulator = drain * fill_output + updates + (updates - M * N * (1.0 - first_read))
+    reads = drain * M * N + (fill_output - M * N)  # finished outputs as the convention has it, spilled sums in full
+    accumulator = reads + updates + (updates - M * N * (1.0 - first_read))
     dram = (fill_weight + fill_input) * operand_bytes + M * N * output_bytes
     dram += 2.0 * (fill_output - M * N) * spill_bytes
     return compute, register_bytes, accumulator, scratchpad, dram

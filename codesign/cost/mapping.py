@@ -105,11 +105,12 @@ def _free_trips(free: int, largest: int, perfect: bool) -> int:
     """Return the fewest trips of the dimension that is not on the array, given its largest tile that fits."""
     if largest >= free:
         return 1
-    trips = -(-free // largest)
-    if perfect:
-        while free % trips:
-            trips += 1
-    return trips
+    if not perfect:
+        return -(-free // largest)
+    tile = largest
+    while free % tile:
+        tile -= 1
+    return free // tile
 
 
 @jit
@@ -265,9 +266,9 @@ def search_rows(
     objective: int,
     perfect: bool,
     integers: IntArray,
-    floats: FloatArray,
     conventions: Conventions,
-    fixed_pj: tuple[float, float, float],
+    rates: FloatArray,
+    energies: FloatArray,
     out: FloatArray,
     fits: BoolArray,
 ) -> None:
@@ -277,16 +278,15 @@ def search_rows(
         objective: position in OBJECTIVES.
         perfect: perfect factors only.
         integers: (rows, 8) M, K, N, dataflow, PE rows, PE columns, scratchpad words, accumulator words.
-        floats: (rows, 5) scratchpad words, accumulator words per column and DRAM bytes a cycle; pJ per accumulator
-            and scratchpad word.
         conventions: widths and what is counted.
-        fixed_pj: pJ per MAC, register byte and DRAM byte.
+        rates: (rows, 3) bandwidths.
+        energies: (rows, 5) pJ at each of matmul.LEVELS.
         out: (rows, len(RESULT)) filled.
         fits: (rows,) filled; whether any tile fits.
     """
     for i in numba.prange(len(integers)):
         M, K, N, dataflow, pe_rows, pe_cols, scratchpad_words, accumulator_words = integers[i]
-        energies = (fixed_pj[0], fixed_pj[1], floats[i, 3], floats[i, 4], fixed_pj[2])
+        row_energies = (energies[i, 0], energies[i, 1], energies[i, 2], energies[i, 3], energies[i, 4])
         fits[i] = best_mapping(
             objective,
             perfect,
@@ -295,7 +295,7 @@ def search_rows(
             (pe_rows, pe_cols),
             (scratchpad_words, accumulator_words),
             conventions,
-            (floats[i, 0], floats[i, 1], floats[i, 2]),
-            energies,
+            (rates[i, 0], rates[i, 1], rates[i, 2]),
+            row_energies,
             out[i],
         )

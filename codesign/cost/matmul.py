@@ -12,6 +12,7 @@ from codesign.cost.access import Conventions
 from codesign.cost.technology import (
     Technology,
     accumulator_energy_pj,
+    register_energy_pj,
     scratchpad_energy_pj,
 )
 from codesign.design import Accelerator, BoolArray, FloatArray, IntArray
@@ -78,16 +79,19 @@ def hardware_rates(technology: Technology, accelerator: Accelerator) -> FloatArr
         + scratchpad.words_per_cycle_per_column.value * accelerator.pe_cols
     )
     per_column = np.full(len(accelerator), technology.accumulator.words_per_cycle_per_column.value)
-    return np.stack([rate, per_column, accelerator.dram_bytes_per_cycle], axis=1)
+    return np.stack([rate, per_column, accelerator.dram_bytes_per_cycle], axis=1).astype(np.float64)
 
 
-def fixed_energies_pj(technology: Technology) -> tuple[float, float, float]:
-    """Return pJ per MAC, register byte and DRAM byte, which do not depend on the accelerator."""
-    return (
-        technology.mac.energy_pj.value,
-        technology.register.energy_pj_per_byte.value,
-        technology.dram.energy_pj_per_byte.value,
-    )
+def unit_energies_pj(technology: Technology, accelerator: Accelerator) -> FloatArray:
+    """(n, LEVELS) pJ of one action at each level."""
+    columns = [
+        np.full(len(accelerator), technology.mac.energy_pj.value),
+        register_energy_pj(technology, accelerator),
+        accumulator_energy_pj(technology, accelerator),
+        scratchpad_energy_pj(technology, accelerator),
+        np.full(len(accelerator), technology.dram.energy_pj_per_byte.value),
+    ]
+    return np.stack(columns, axis=1)
 
 
 def best_mappings(
@@ -125,13 +129,8 @@ def best_mappings(
             np.floor(accelerator.accumulator_bytes / accumulator),
         ]
     ).astype(np.int64)
-    floats = np.column_stack(
-        [
-            hardware_rates(technology, accelerator),
-            accumulator_energy_pj(technology, accelerator),
-            scratchpad_energy_pj(technology, accelerator),
-        ]
-    ).astype(np.float64)
+    rates = hardware_rates(technology, accelerator)
+    energies = unit_energies_pj(technology, accelerator)
     out = np.zeros((len(extents), len(mapping.RESULT)))
     fits = np.zeros(len(extents), dtype=np.bool_)
     valid = ((extents >= 1) & (extents <= mapping.LARGEST_EXTENT)).all(axis=1) & (integers[:, 4:] >= 1).all(axis=1)
@@ -140,19 +139,17 @@ def best_mappings(
         mapping.OBJECTIVES.index(objective),
         perfect_factors,
         integers[valid],
-        floats[valid],
         widths,
-        fixed_energies_pj(technology),
+        rates[valid],
+        energies[valid],
         searched,
         found,
     )
     out[valid], fits[valid] = searched, found
-    return _as_columns(extents, out, fits, floats, technology)
+    return _as_columns(extents, out, fits, energies)
 
 
-def _as_columns(
-    extents: IntArray, out: FloatArray, fits: BoolArray, floats: FloatArray, technology: Technology
-) -> MatmulCosts:
+def _as_columns(extents: IntArray, out: FloatArray, fits: BoolArray, energies: FloatArray) -> MatmulCosts:
     result = dict(zip(mapping.RESULT, out.T, strict=True))
     mac = np.where(fits, np.prod(extents.astype(np.float64), axis=1), 0.0)
     accesses = np.stack(
@@ -163,7 +160,7 @@ def _as_columns(
         feasible=fits,
         cycles=result["cycles"],
         compute_cycles=result["compute_cycles"],
-        energy_pj=accesses * unit_energies_pj(floats[:, 3], floats[:, 4], technology),
+        energy_pj=accesses * energies,
         register_bytes=result["register_bytes"],
         accumulator_words=result["accumulator_words"],
         scratchpad_words=result["scratchpad_words"],
@@ -171,9 +168,3 @@ def _as_columns(
         tiles=np.stack([result["m_tile"], result["k_tile"], result["n_tile"]], axis=1).astype(np.int64),
         innermost=result["innermost"].astype(np.int64),
     )
-
-
-def unit_energies_pj(accumulator_pj: FloatArray, scratchpad_pj: FloatArray, technology: Technology) -> FloatArray:
-    """(n, LEVELS) pJ of one action at each level."""
-    mac_pj, register_pj, dram_pj = (np.full(len(accumulator_pj), value) for value in fixed_energies_pj(technology))
-    return np.stack([mac_pj, register_pj, accumulator_pj, scratchpad_pj, dram_pj], axis=1)

@@ -7,7 +7,7 @@ import numpy as np
 from codesign.cost import nest
 from codesign.cost.matmul import Convention, conventions, hardware_rates, unit_energies_pj
 from codesign.cost.rows_of_text import Reasons, flag, flag_each, whole_numbers
-from codesign.cost.technology import Technology, accumulator_energy_pj, scratchpad_energy_pj
+from codesign.cost.technology import Technology
 from codesign.design import Accelerator, FloatArray, IntArray
 from codesign.errors import InputError
 
@@ -37,11 +37,9 @@ def cost_given(
     flag(reasons, accelerator.dataflow != 0, "dataflow: a given mapping is weight stationary (ws)")
     loops, lengths, factors = nest.pack(_nests(text, reasons))
     out = np.zeros((len(reasons), len(nest.NEST_RESULT)))
-    energies = unit_energies_pj(
-        accumulator_energy_pj(technology, accelerator), scratchpad_energy_pj(technology, accelerator), technology
-    )
+    energies = unit_energies_pj(technology, accelerator)
     widths = conventions(technology, convention)
-    rates = hardware_rates(technology, accelerator).astype(np.float64)
+    rates = hardware_rates(technology, accelerator)
     nest.nest_rows(extents.astype(np.float64), loops, lengths, factors, widths, rates, energies, out)
     result = dict(zip(nest.NEST_RESULT, out.T, strict=True))
     _flag_coverage(nest.covered(loops, lengths, factors), extents, reasons)

@@ -114,7 +114,8 @@ def nest_counts(
     fill_input = m_mid * k_mid * _refetches(loops, number, 1, 0, 1)
     fill_output = m_low * n_low * _refetches(loops, number, 2, 0, 2)
     updates = mac / spatial_k
-    accumulator = drain * fill_output + updates + (updates - M * N * (1.0 - first_read))
+    reads = drain * M * N + (fill_output - M * N)  # as in `access.counts`
+    accumulator = reads + updates + (updates - M * N * (1.0 - first_read))
     scratchpad = fill_weight + fill_input + loads + mac / spatial_n
     dram = (fill_weight + fill_input) * operand_bytes + M * N * output_bytes
     dram += 2.0 * (fill_output - M * N) * spill_bytes

@@ -58,13 +58,16 @@ class Mac(_Strict, frozen=True):
 
 
 class Register(_Strict, frozen=True):
-    """The register inside a PE that holds its stationary operand."""
+    """The registers inside a PE that hold what is stationary."""
 
     energy_pj_per_byte: Quantity
+    """Weight stationary: loading a weight, and reading it for each MAC."""
+    partial_sum_energy_pj_per_byte: Quantity
+    """Output stationary: reading and writing the partial sum for each MAC."""
 
 
-class Sram(_Strict, frozen=True):
-    """An on-chip buffer; energy per word = fixed + slope * (KiB of one bank) ** exponent."""
+class Scratchpad(_Strict, frozen=True):
+    """The buffer of inputs and weights; energy per word = fixed + slope * (KiB of one bank) ** exponent."""
 
     banks: Literal["one", "per_column"]
     """per_column: each column of the array has a bank of its own, so a bank holds capacity / columns."""
@@ -73,8 +76,20 @@ class Sram(_Strict, frozen=True):
     energy_exponent: PositiveQuantity
     area_mm2_per_kib: Quantity
     words_per_cycle_per_row: Quantity
-    words_per_cycle_per_column: Quantity
-    """Words a cycle for each row and column of the array; for the accumulator: for each column in use."""
+    words_per_cycle_per_column: PositiveQuantity
+    """Words a cycle for each row and each column of the array."""
+
+
+class Accumulator(_Strict, frozen=True):
+    """The buffer of outputs; energy as of the scratchpad."""
+
+    banks: Literal["one", "per_column"]
+    energy_pj_per_word: Quantity
+    energy_pj_per_word_slope: Quantity
+    energy_exponent: PositiveQuantity
+    area_mm2_per_kib: Quantity
+    words_per_cycle_per_column: PositiveQuantity
+    """Words a cycle for each column of the array that is in use."""
 
 
 class Dram(_Strict, frozen=True):
@@ -130,8 +145,8 @@ class Technology(_Strict, frozen=True):
     clock: Clock
     mac: Mac
     register: Register
-    accumulator: Sram
-    scratchpad: Sram
+    accumulator: Accumulator
+    scratchpad: Scratchpad
     dram: Dram
     vector_unit: VectorUnit
     tensors: Tensors
@@ -184,7 +199,16 @@ def accumulator_energy_pj(technology: Technology, accelerator: Accelerator) -> F
     return _sram_energy_pj(technology.accumulator, accelerator.accumulator_bytes, accelerator)
 
 
-def _sram_energy_pj(sram: Sram, capacity_bytes: IntArray, accelerator: Accelerator) -> FloatArray:
+def register_energy_pj(technology: Technology, accelerator: Accelerator) -> FloatArray:
+    """(n,) pJ per byte of the register that holds what is stationary."""
+    weights = accelerator.dataflow == DATAFLOWS.index("weight_stationary")
+    register = technology.register
+    return np.where(weights, register.energy_pj_per_byte.value, register.partial_sum_energy_pj_per_byte.value).astype(
+        np.float64
+    )
+
+
+def _sram_energy_pj(sram: Scratchpad | Accumulator, capacity_bytes: IntArray, accelerator: Accelerator) -> FloatArray:
     banks = accelerator.pe_cols if sram.banks == "per_column" else 1
     bank_kib = capacity_bytes / KIB / banks
     slope = sram.energy_pj_per_word_slope.value * bank_kib**sram.energy_exponent.value

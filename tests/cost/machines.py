@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 
 from codesign.cost import technology
-from codesign.cost.matmul import conventions, fixed_energies_pj, hardware_rates
-from codesign.cost.technology import Quantity, Technology, accumulator_energy_pj, scratchpad_energy_pj
+from codesign.cost.matmul import conventions, hardware_rates, unit_energies_pj
+from codesign.cost.technology import PositiveQuantity, Quantity, Register, Technology
 from codesign.design import Accelerator
 from tests.cost.walk import Problem, Widths
 
@@ -35,21 +35,23 @@ def random_technology(rng: np.random.Generator) -> Technology:
     def number() -> Quantity:
         return Quantity(value=float(rng.choice([0.0, 1.0, 10.0]) * rng.uniform(0.1, 1)), source="random")
 
-    def buffer(sram: Any, row: float) -> Any:
+    def buffer(sram: Any, **ports: Quantity) -> Any:
         return msgspec.structs.replace(
             sram,
             energy_pj_per_word=number(),
             energy_pj_per_word_slope=number(),
-            words_per_cycle_per_row=Quantity(value=row, source="random"),
-            words_per_cycle_per_column=Quantity(value=float(rng.uniform(0.2, 3)), source="random"),
+            words_per_cycle_per_column=PositiveQuantity(value=float(rng.uniform(0.2, 3)), source="random"),
+            **ports,
         )
 
     return msgspec.structs.replace(
         model,
         mac=msgspec.structs.replace(model.mac, energy_pj=number()),
-        register=msgspec.structs.replace(model.register, energy_pj_per_byte=number()),
-        accumulator=buffer(model.accumulator, 0.0),
-        scratchpad=buffer(model.scratchpad, float(rng.uniform(0, 2))),
+        register=Register(energy_pj_per_byte=number(), partial_sum_energy_pj_per_byte=number()),
+        accumulator=buffer(model.accumulator),
+        scratchpad=buffer(
+            model.scratchpad, words_per_cycle_per_row=Quantity(value=float(rng.uniform(0, 2)), source="random")
+        ),
         dram=technology.Dram(energy_pj_per_byte=Quantity(value=float(rng.uniform(1, 100)), source="random")),
         tensors=msgspec.structs.replace(
             model.tensors, operand_bits=int(rng.choice([8, 16])), output_bits=int(rng.choice([8, 16, 32]))
@@ -78,10 +80,8 @@ def random_extents(rng: np.random.Generator, n: int, largest: int) -> np.ndarray
 def problem(extents: np.ndarray, chip: Accelerator, model: Technology, convention: Any) -> Problem:
     """Return one matmul on one accelerator (a column of one row) in plain numbers."""
     widths = Widths(*conventions(model, convention))
-    mac, register, dram = fixed_energies_pj(model)
     scratchpad_words = int(chip.scratchpad_bytes[0] // widths.operand)
     accumulator_words = int(chip.accumulator_bytes[0] // widths.accumulator)
-    on_chip = (float(accumulator_energy_pj(model, chip)[0]), float(scratchpad_energy_pj(model, chip)[0]))
     M, K, N = extents.tolist()
     return Problem(
         weight_stationary=bool(chip.dataflow[0] == 0),
@@ -90,5 +90,5 @@ def problem(extents: np.ndarray, chip: Accelerator, model: Technology, conventio
         words=(scratchpad_words, accumulator_words),
         widths=widths,
         rates=tuple(hardware_rates(model, chip)[0].tolist()),
-        energies=(mac, register, *on_chip, dram),
+        energies=tuple(unit_energies_pj(model, chip)[0].tolist()),
     )

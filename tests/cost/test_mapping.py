@@ -10,7 +10,7 @@ import pytest
 from codesign.cost.mapping import LARGEST_EXTENT, OBJECTIVES, tile_candidates
 from codesign.cost.matmul import LEVELS, MatmulCosts, best_mappings, conventions, hardware_rates, unit_energies_pj
 from codesign.cost.nest import NEST_RESULT, Nest, nest_rows, pack
-from codesign.cost.technology import Technology, accumulator_energy_pj, scratchpad_energy_pj
+from codesign.cost.technology import Technology
 from codesign.design import Accelerator
 from codesign.errors import InputError
 from tests.cost.machines import (
@@ -132,8 +132,8 @@ def cost_nests(
 ) -> dict[str, np.ndarray]:
     """Cost given nests; return the columns of `nest.NEST_RESULT`."""
     out = np.zeros((len(nests), len(NEST_RESULT)))
-    energies = unit_energies_pj(accumulator_energy_pj(model, chips), scratchpad_energy_pj(model, chips), model)
-    rates, widths = hardware_rates(model, chips).astype(np.float64), conventions(model, convention)
+    energies = unit_energies_pj(model, chips)
+    rates, widths = hardware_rates(model, chips), conventions(model, convention)
     nest_rows(extents.astype(np.float64), *pack(nests), widths, rates, energies, out)
     return dict(zip(NEST_RESULT, out.T, strict=True))
 

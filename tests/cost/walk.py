@@ -79,7 +79,7 @@ class Machine:
         tile = self.on_chip["O"]
         if tile is not None:
             finished = self.products[tile] == self.reduction
-            self.accumulator += self.widths.drain * self.output_words
+            self.accumulator += self.output_words * (self.widths.drain if finished else 1)
             self.dram += self.output_words * (self.widths.output if finished else self.widths.spill)
 
     def _fetch(self, tensor: str, tile: tuple[int, int], words: int) -> None:
@@ -234,6 +234,6 @@ def closed_form(
         updates = M * N * np.where(single, once["K"], trips["K"])
         scratchpad, compute = weights + inputs + M * K * across + K * N * down, K * down * across
     reads = updates - (0 if widths.first_read else M * N)
-    accumulator = widths.drain * outputs + updates + reads
+    accumulator = widths.drain * M * N + (outputs - M * N) + updates + reads
     dram = (weights + inputs) * widths.operand + M * N * widths.output + 2 * (outputs - M * N) * widths.spill
     return Counted(compute, register, accumulator, scratchpad, dram)
