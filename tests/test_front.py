@@ -26,9 +26,9 @@ NAMES = ("perplexity", "edp_js")
 
 
 def evaluations(values: FloatArray, feasible: FloatArray, errors: FloatArray | None = None) -> Evaluations:
-    """Designs with these (n, 2) objectives; infeasible ones have no EDP."""
+    """Designs with these (n, 2) objectives; infeasible ones other than the baseline have no EDP."""
     n = len(values)
-    edp = np.where(feasible, values[:, 1], np.nan)
+    edp = np.where(feasible | (np.arange(n) == 0), values[:, 1], np.nan)
     return Evaluations(
         genomes=tiny().sample(np.random.default_rng(0), n),
         metrics={"perplexity": values[:, 0].astype(float), "edp_js": edp},
@@ -80,18 +80,21 @@ def test_hypervolume_never_shrinks(found: Evaluations) -> None:
     assert (np.diff(volumes) >= -1e-12).all()
 
 
-def test_hypervolume_of_two_designs() -> None:
-    """It is the area between the front and the worst of the first designs, in logarithms, counted by hand."""
-    found = evaluations(np.exp([[1.0, 3.0], [2.0, 1.0], [4.0, 4.0]]), np.ones(3, dtype=bool))
-    assert hypervolume(found, NAMES) == pytest.approx((4 - 1) * (4 - 3) + (4 - 2) * (3 - 1))
+def test_hypervolume_by_hand() -> None:
+    """It is the area between the front and twice the baseline, in logarithms; what lies beyond adds nothing."""
+    found = evaluations(np.exp([[2.0, 2.0], [1.0, 2.2], [2.3, 1.0], [0.1, 2.8]]), np.ones(4, dtype=bool))
+    r = 2.0 + np.log(2)
+    area = (2.0 - 1.0) * (r - 2.2) + (2.3 - 2.0) * (r - 2.0) + (r - 2.3) * (r - 1.0)
+    assert hypervolume(found, NAMES) == pytest.approx(area)
 
 
-def test_hypervolume_starts_with_the_first_feasible_design() -> None:
-    """A run whose first hundred designs are all infeasible has a hypervolume once it finds better ones."""
-    forbidden = evaluations(np.ones((150, 2)), np.zeros(150, dtype=bool))
+def test_hypervolume_counts_feasible_designs_only() -> None:
+    """A run whose first designs are all infeasible, the baseline among them, has none until it finds better ones."""
+    forbidden = evaluations(np.exp(np.full((150, 2), 3.0)), np.zeros(150, dtype=bool))
     found = evaluations(np.exp([[1.0, 3.0], [2.0, 1.0], [4.0, 4.0]]), np.ones(3, dtype=bool))
-    assert hypervolume(join(forbidden, found), NAMES) == pytest.approx(hypervolume(found, NAMES))
+    r = 3.0 + np.log(2)
     assert hypervolume(forbidden, NAMES) == 0.0
+    assert hypervolume(join(forbidden, found), NAMES) == pytest.approx((r - 1) * (r - 3) + (r - 2) * (3 - 1))
 
 
 @given(random_evaluations())
