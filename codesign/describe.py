@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from codesign.design import DATAFLOWS, Accelerator, Design, ModelShape
-from codesign.design_file import KIB, LAYER_FIELDS
+from codesign.design import DATAFLOWS, KIB, Accelerator, Design, ModelShape
+from codesign.design_file import LAYER_FIELDS
 
 
 def describe_design(design: Design) -> dict[str, Any]:

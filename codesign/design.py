@@ -23,6 +23,8 @@ Stack = Literal["encoder", "decoder"]
 Phase = Literal["prefill", "decode"]
 Dataflow = Literal["weight_stationary", "output_stationary"]
 
+KIB = 1024
+
 # The integer code of a dataflow in a column is its position here.
 DATAFLOWS: tuple[Dataflow, ...] = ("weight_stationary", "output_stationary")
 

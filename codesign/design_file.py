@@ -15,10 +15,8 @@ from msgspec import Meta
 
 from codesign import files
 from codesign.checks import check_scenario, check_shape
-from codesign.design import DATAFLOWS, Accelerator, Dataflow, Design, Family, ModelShape, Scenario
+from codesign.design import DATAFLOWS, KIB, Accelerator, Dataflow, Design, Family, ModelShape, Scenario
 from codesign.errors import InputError
-
-KIB = 1024
 
 Count = Annotated[int, Meta(ge=1, le=2**20)]
 CountOrNone = Annotated[int, Meta(ge=0, le=2**20)]

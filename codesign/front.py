@@ -19,8 +19,8 @@ Z95 = 1.959963984540054
 QUALITY_BUDGETS = (0.0045, 0.045)
 """Allowed relative loss of quality: the survey's +0.1 and +1.0 perplexity at 22.4 (Kim et al. 2023, Sec. 6.4.2)."""
 
-REFERENCE_EVALUATIONS = 100
-"""The hypervolume's reference point is the worst of this many designs, the first feasible ones."""
+REFERENCE_FACTOR = 2.0
+"""The hypervolume's reference point is this many times the baseline, in every objective."""
 
 
 def front_ids(evaluations: Evaluations, objectives: tuple[str, ...]) -> IntArray:
@@ -39,24 +39,24 @@ def non_dominated(values: FloatArray) -> BoolArray:
     return np.asarray(moocore.is_nondominated(values, keep_weakly=False), dtype=np.bool_)
 
 
-def reference_point(evaluations: Evaluations, objectives: tuple[str, ...]) -> FloatArray | None:
-    """(objectives,) the worst logarithms among the first feasible designs; None while there is none.
+def reference_point(evaluations: Evaluations, objectives: tuple[str, ...]) -> FloatArray:
+    """(objectives,) logarithms of REFERENCE_FACTOR times the baseline (id 0), from which the hypervolume is measured.
 
-    Depends on the first designs only, so it stays the same while a run goes on.
+    It is the same for all searches of a space under one cost model and proxy, so their hypervolumes compare.
     """
-    first = np.flatnonzero(evaluations.feasible)[:REFERENCE_EVALUATIONS]
-    if not len(first):
-        return None
-    return np.asarray(evaluations.objectives(objectives)[first].max(axis=0))
+    return np.asarray(evaluations.objectives(objectives)[0] + np.log(REFERENCE_FACTOR))
 
 
 def hypervolume(evaluations: Evaluations, objectives: tuple[str, ...]) -> float:
-    """Return the hypervolume of all feasible designs in logarithms of the objectives; 0 before any is feasible."""
-    reference = reference_point(evaluations, objectives)
-    if reference is None:
-        return 0.0
+    """Return the hypervolume of all feasible designs in logarithms of the objectives; 0 before any is feasible.
+
+    Designs worse than the reference point in any objective add nothing.
+    """
     ids = front_ids(evaluations, objectives)
-    return float(moocore.hypervolume(evaluations.objectives(objectives)[ids], ref=reference))
+    if not len(ids):
+        return 0.0
+    values = evaluations.objectives(objectives)
+    return float(moocore.hypervolume(values[ids], ref=reference_point(evaluations, objectives)))
 
 
 def knee(evaluations: Evaluations, objectives: tuple[str, ...], ids: IntArray) -> int:

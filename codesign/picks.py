@@ -12,7 +12,7 @@ from codesign.design import IntArray
 from codesign.errors import InputError
 from codesign.export import ExportContext, export
 from codesign.front import non_dominated
-from codesign.run import Run
+from codesign.run import Run, check_comparable
 from codesign.tables import design_record, select_columns
 
 Choice = tuple[Run, IntArray]
@@ -23,17 +23,9 @@ def joint_front(runs: Sequence[Run]) -> list[Choice]:
     """Return the designs that no design of any of the runs beats, run by run; of one run, its front.
 
     Raises:
-        InputError: runs of other objectives or of another proxy, whose figures do not compare.
+        InputError: runs whose figures do not compare.
     """
-    first = runs[0]
-    for run in runs:
-        for what, own, theirs in (
-            ("objectives", run.space.objectives, first.space.objectives),
-            ("proxy", run.manifest.proxy, first.manifest.proxy),
-            ("cost model", run.manifest.cost_model.sha256, first.manifest.cost_model.sha256),
-        ):
-            if own != theirs:
-                raise InputError(f"{run.name} and {first.name}: expected one {what}, got {theirs} and {own}")
+    check_comparable(runs)
     fronts = [run.front_ids() for run in runs]
     values = [run.evaluations.objectives(run.space.objectives)[ids] for run, ids in zip(runs, fronts, strict=True)]
     best = non_dominated(np.concatenate(values))

@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -24,7 +27,7 @@ from codesign import record
 from codesign.accuracy.proxy import FunctionProxy, Proxy, resolve
 from codesign.cost.technology import Technology, check
 from codesign.design import ModelShape
-from codesign.errors import ProxyError, RunError
+from codesign.errors import InputError, ProxyError, RunError
 from codesign.evaluation import Evaluations
 from codesign.files import Document, convert, parse
 from codesign.front import Gain, front_ids, gains, hypervolume, knee
@@ -52,6 +55,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     format: Literal[1] = 1
     codesign_version: str
+    versions: dict[str, str]
+    """Of Python and of the libraries that a record depends on."""
     space: InputText
     cost_model: InputText
     scenario: InputText | None = None
@@ -124,6 +129,40 @@ class Run:
         return replace(self, evaluations=record.join(self.evaluations, evaluations))
 
 
+def check_comparable(runs: Sequence[Run]) -> None:
+    """Refuse runs whose figures cannot stand in one table or plot.
+
+    Raises:
+        InputError: no run, or runs that differ in objectives, proxy, cost model, scenario, family or baseline.
+    """
+    if not runs:
+        raise InputError("expected at least one run, got none")
+    first = runs[0]
+    for run in runs[1:]:
+        for what, own, others in zip(COMPARED, _compared(run), _compared(first), strict=True):
+            if own != others:
+                raise InputError(
+                    f"{run.directory}: {what}: expected {_brief(others)} as in {first.directory}, got {_brief(own)}; "
+                    "figures of these runs do not compare"
+                )
+
+
+COMPARED = ("objectives", "proxy", "quality metric", "cost model", "scenario", "family", "EDP of the baseline")
+
+
+def _compared(run: Run) -> tuple[Any, ...]:
+    manifest, edp = run.manifest, run.evaluations.metrics["edp_js"]
+    return (
+        run.space.objectives,
+        manifest.proxy,
+        manifest.quality,
+        InputText(name=manifest.cost_model.name, sha256=manifest.cost_model.sha256, text=""),
+        run.space.scenario,
+        run.space.family,
+        float(edp[0]) if len(edp) else None,
+    )
+
+
 def create(directory: Path, manifest: Manifest) -> Run:
     """Start a run in a new directory, or in one that an earlier start left before anything was recorded.
 
@@ -166,12 +205,13 @@ def write_manifest(directory: Path, manifest: Manifest) -> None:
         ) from error
 
 
-def open_run(directory: Path) -> Run:
+def open_run(directory: str | Path) -> Run:
     """Read a run. A torn last line is left out.
 
     Raises:
         RunError: no run there, or its record is damaged.
     """
+    directory = Path(directory)
     manifest = _read_manifest(directory)
     for role in ("space", "cost_model", "scenario"):
         text: InputText | None = getattr(manifest, role)
@@ -188,6 +228,14 @@ def open_run(directory: Path) -> Run:
     model = parse(manifest.cost_model.text, manifest.cost_model.name, origin + "cost_model", Technology)
     evaluations = record.read(directory, space, manifest.quality)
     return Run(directory, manifest, space, check(model).content, evaluations)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that the path of a search depends on."""
+    return {"python": platform.python_version()} | {name: metadata.version(name) for name in LIBRARIES}
+
+
+LIBRARIES = ("moocore", "numba", "numpy", "pymoo")
 
 
 def input_text(document: Document[Any]) -> InputText:

@@ -26,6 +26,9 @@ ATTENTION_FIELDS = ("kv_heads", "head_width", "value_width")
 
 ALL_LAYERS = -1
 
+MOST_ENUMERATED = 2**20
+"""Genomes that are looked through to enumerate a space."""
+
 
 @dataclass(frozen=True)
 class Gene:
@@ -82,9 +85,13 @@ class SearchSpace:
         return np.array([len(gene.values) for gene in self.genes], dtype=np.int64)
 
     def choices(self) -> dict[str, tuple[int, ...]]:
-        """Return all values that each field of the model can take anywhere, for a proxy to check."""
+        """Return all values that each field of the model can take anywhere, for a proxy to check.
+
+        Fields that follow another one (FOLLOWS) are left out.
+        """
         layers = range(self.max_layers)
-        fields = ("layers", "hidden", *LAYER_FIELDS)
+        following = {field for field in FOLLOWS if self.fixed.get(field, 0) is None}
+        fields = (field for field in ("layers", "hidden", *LAYER_FIELDS) if field not in following)
         return {name: tuple(sorted({v for layer in layers for v in self.values(name, layer)})) for name in fields}
 
     def values(self, field: str, layer: int) -> tuple[Any, ...]:
@@ -128,6 +135,13 @@ class SearchSpace:
     def sample(self, rng: np.random.Generator, n: int) -> IntArray:
         """Draw n canonical genomes, each gene uniformly."""
         return self.canonical(rng.integers(0, self.sizes, size=(n, len(self.genes))))
+
+    def enumerate(self) -> IntArray:
+        """Return the genomes of all designs, or none where there are more than MOST_ENUMERATED to look through."""
+        if math.prod(len(gene.values) for gene in self.genes) > MOST_ENUMERATED:
+            return np.zeros((0, len(self.genes)), dtype=np.int64)
+        grid = np.indices(tuple(self.sizes)).reshape(len(self.genes), -1).T
+        return np.unique(self.canonical(grid), axis=0)
 
     def canonical(self, genomes: IntArray) -> IntArray:
         """Set the genes that mean nothing to 0; idempotent."""

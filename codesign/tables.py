@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from codesign.describe import describe_design
-from codesign.design import DATAFLOWS, IntArray
-from codesign.design_file import KIB, LAYER_FIELDS
+from codesign.design import DATAFLOWS, KIB, IntArray
+from codesign.design_file import LAYER_FIELDS
 from codesign.front import interval
 from codesign.run import Run
 

@@ -62,7 +62,7 @@ def search_progress(budget: int) -> Iterator[Watcher]:
         TimeRemainingColumn(elapsed_when_finished=True),
     )
     progress = Progress(*columns, console=err)
-    task = progress.add_task("search", total=budget, rate="", hv="-", front="-")
+    task = progress.add_task("preparing", total=budget, rate="", hv="-", front="-")
 
     def watch(state: SearchProgress) -> None:
         done = len(state.run.evaluations)
@@ -135,7 +135,7 @@ def front_table(run: Run, ids: Sequence[int]) -> Table:
         table.add_row(
             "baseline" if position == 0 else str(id_),
             f"{row[quality]:.3f}{mark}",
-            f"{row[quality + '_low']:.1f}..{row[quality + '_high']:.1f}",
+            _interval(row[quality + "_low"], row[quality + "_high"]),
             engineering(row["edp_js"], "Js"),
             f"{baseline_edp / row['edp_js']:.2f}x",
             engineering(row["energy_j"], "J"),
@@ -150,6 +150,10 @@ def front_table(run: Run, ids: Sequence[int]) -> Table:
             style="bold" if position == 0 else None,
         )
     return table
+
+
+def _interval(low: float, high: float) -> str:
+    return "not known" if low != low else f"{low:.4g}..{high:.4g}"
 
 
 def gain_line(run: Run, gain: Gain) -> str:

@@ -17,6 +17,9 @@ import numpy as np
 
 from codesign.checks import check_scenario, check_shape
 from codesign.design import Family, IntArray, ModelShape, Scenario, Stack
+from codesign.errors import InputError
+
+MOST_MACS = 2**62
 
 VECTOR_KINDS = ("softmax", "norm", "activation", "product", "residual", "bias", "rotary", "lookup")
 
@@ -101,8 +104,15 @@ def workload(shape: ModelShape, scenario: Scenario) -> Workload:
 
 
 def macs(workload: Workload) -> IntArray:
-    """Return (n,) multiply-accumulates of all matrix products; the literature's FLOPs are twice that."""
+    """Return (n,) multiply-accumulates of all matrix products; the literature's FLOPs are twice that.
+
+    Raises:
+        InputError: more than MOST_MACS, which integers would no longer hold.
+    """
     products = workload.matmuls
+    largest = (products.m.astype(np.float64) * products.k * products.n * products.count).sum(axis=1).max(initial=0.0)
+    if largest > MOST_MACS:
+        raise InputError(f"model: {largest:.3g} multiply-accumulates in one pass cannot be counted; make it smaller")
     return np.asarray((products.m * products.k * products.n * products.count).sum(axis=1))
 
 
@@ -136,7 +146,7 @@ def _embedding(shape: ModelShape, batch: int, current: _Pass) -> Workload:
     tables = 1 + int(family.positions == "learned" and family.position_count > 0) + int(family.token_types > 0)
     vectors = [_Vector("embedding_lookup", "lookup", tables * tokens * width)]
     if tables > 1:
-        vectors.append(_Vector("embedding_sum", "residual", (tables - 1) * tokens * width))
+        vectors.append(_Vector("embedding_sum", "bias", (tables - 1) * tokens * width))
     if family.embedding_norm:
         vectors.append(_Vector("embedding_norm", "norm", tokens * width))
     matmuls = [_Matmul("embedding_projection", tokens, width, d)] if family.embedding_width else []

@@ -185,7 +185,7 @@ def test_a_space_in_which_nothing_fits_is_refused(tmp_path: Path) -> None:
     }
     odd = {"scratchpad_kib = { choices = [4, 16] }": "scratchpad_kib = { choices = [0.0005, 16] }"}
     for changes, message in (
-        (limits, "limits.area_mm2: the smallest model needs at least 0.0589"),
+        (limits, "limits.area_mm2: the smallest model needs 0.0589"),
         (small, "no tile fits on chip"),
         (odd, "accelerator.scratchpad_kib.choices[0]: Expected float"),
     ):

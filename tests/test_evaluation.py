@@ -78,11 +78,10 @@ def test_a_design_that_does_not_fit_has_no_cost_and_is_infeasible() -> None:
 @pytest.mark.parametrize(
     ("limits", "message"),
     [
-        ("area_mm2 = { max = 1e-3 }", r"limits.area_mm2: the smallest model needs at least 0\.\d+ on its best "
+        ("area_mm2 = { max = 1e-3 }", r"limits.area_mm2: the smallest model needs 0\.\d+ on its best "
                                       r"accelerator, allowed are 0.001; raise the limit or add smaller choices"),
-        ("energy_j = { times_baseline = 1e-6 }", r"limits.energy_j: the smallest model needs at least"),
-        ("parameters = { max = 10 }", r"limits.parameters: the smallest model needs at least \d+"),
-        ("area_mm2 = { max = 0.06 }\ndelay_s = { max = 0.00005 }", "keeps each of .* but never all at once"),
+        ("energy_j = { times_baseline = 1e-6 }", r"limits.energy_j: the smallest model needs"),
+        ("parameters = { max = 10 }", r"limits.parameters: the smallest model needs \d+"),
         ("area = { max = 1.0 }", "limit 'area' is no column of this search; known: perplexity, edp_js"),
     ],
 )  # fmt: skip

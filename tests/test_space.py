@@ -69,15 +69,18 @@ def test_encoding_is_the_inverse_of_decoding(space: SearchSpace, seed: int) -> N
 @settings(deadline=None)
 @given(space=small_spaces(), seed=st.integers(0, 99))
 def test_choices_hold_every_value_that_occurs(space: SearchSpace, seed: int) -> None:
-    """What a proxy is told about the space covers all of its designs, in each layer that exists."""
+    """What a proxy is told covers all designs, in each layer that exists; fields that follow others are left out."""
     shape = space.decode(space.sample(np.random.default_rng(seed), 20)).shape
     choices = space.choices()
     assert set(shape.layers.ravel()) <= set(choices["layers"])
     assert set(shape.hidden) <= set(choices["hidden"])
     for name in ("heads", "ffn"):
         assert set(getattr(shape, name)[shape.active]) <= set(choices[name])
-    for name in ("kv_heads", "head_width", "value_width"):
+    for name in {"kv_heads", "head_width", "value_width"} & set(choices):
         assert set(getattr(shape, name)[shape.heads > 0]) <= set(choices[name])
+    assert ("kv_heads" in choices, "value_width" in choices) == tuple(
+        space.fixed.get(name, 0) is not None for name in ("kv_heads", "value_width")
+    )
 
 
 @pytest.mark.parametrize("name", SHIPPED)

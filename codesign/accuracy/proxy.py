@@ -58,8 +58,8 @@ class Proxy(Protocol):
 
         Args:
             family: the family that all shapes of the space share.
-            choices: all values that a gene can take anywhere (layers, hidden, heads, kv_heads, head_width,
-                value_width, ffn).
+            choices: all values that a gene can take anywhere (layers, hidden, heads, head_width, ffn; kv_heads and
+                value_width where they do not follow heads and head_width).
 
         Raises:
             ProxyError: names the genes and values, and what to use instead.
@@ -138,20 +138,16 @@ class Checked:
 
     def predict(self, shape: ModelShape) -> Quality:
         """See `Proxy`; refuses columns of the wrong length or with values that are not finite and positive."""
-        try:
-            quality = self.proxy.predict(shape)
-        except CodesignError:
-            raise
-        except Exception as error:  # a user's function may raise anything
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            raise ProxyError(
-                f"proxy {self.name!r} raised {type(error).__name__}: {error} ({place.filename}, line {place.lineno})"
-            ) from error
+        quality = _asked(self.name, self.proxy.predict, shape)
         return validated(quality, len(shape), self.name)
 
     def compare(self, shape: ModelShape, baseline: ModelShape, errors: Errors | None = None) -> FloatArray:
-        """See `Proxy`."""
-        return self.proxy.compare(shape, baseline, errors)
+        """See `Proxy`; refuses a column of the wrong length or with negative or infinite values."""
+        where = f"proxy {self.name!r}: compare"
+        error = _asked(self.name, self.proxy.compare, shape, baseline, errors)
+        column = _column(error, len(shape), "numbers", where).astype(np.float64)
+        _refuse((column < 0) | np.isinf(column), column, f"{where}: expected numbers >= 0, or NaN for none")
+        return column
 
 
 @dataclass(frozen=True)
@@ -185,6 +181,19 @@ class FunctionProxy:
 
     def _error(self, shape: ModelShape) -> FloatArray:
         return validated(self.predict(shape), len(shape), self.name).log_standard_error
+
+
+def _asked(name: str, question: Callable[..., Any], *arguments: Any) -> Any:
+    """Ask a proxy; whatever a user's own raises becomes one message that says where."""
+    try:
+        return question(*arguments)
+    except CodesignError:
+        raise
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raise ProxyError(
+            f"proxy {name!r} raised {type(error).__name__}: {error} ({place.filename}, line {place.lineno})"
+        ) from error
 
 
 def _adopt(found: Any, name: str | None = None) -> Proxy:

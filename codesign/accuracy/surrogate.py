@@ -100,8 +100,9 @@ class Surrogate:
                     f"{gene} = 0 removes the {part} of a layer; every fitted net has both in all layers"
                 )
         for gene, reference in (("kv_heads", "heads"), ("value_width", "head_width")):
-            if set(choices[gene]) != set(choices[reference]):
-                got = f"{gene} {sorted(set(choices[gene]))} beside {reference} {sorted(set(choices[reference]))}"
+            own = set(choices.get(gene, ()))
+            if own and (own != set(choices[reference]) or len(own) > 1):
+                got = f"{gene} {sorted(own)} beside {reference} {sorted(set(choices[reference]))}"
                 raise self._refusal(f"{got}; in every fitted net {gene} equals {reference}")
         self._check_total_widths(choices)
 

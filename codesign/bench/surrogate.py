@@ -17,6 +17,7 @@ import codesign.accuracy
 from codesign.accuracy.surrogate import Fit, spread, terms
 from codesign.design import BoolArray, FloatArray, IntArray
 from codesign.errors import InputError
+from codesign.front import Z95
 
 ARCHAI = (
     "microsoft/archai, branch neurips-lts, commit 47770415327900684ed95c0bc9bf7cd0d0047fad, "
@@ -32,8 +33,6 @@ PERPLEXITY = "valid_ppl"
 COLUMNS = ("n_layer", "d_model", "ffn_params", "nonembedding_params", PERPLEXITY)
 
 # Two-sided 95 % of a normal error; Student's factor for 194 degrees of freedom is 1.972.
-NORMAL_95 = 1.96
-
 FEWEST_NETS = 60  # ten a coefficient
 
 
@@ -169,7 +168,7 @@ def _errors(nets: Nets, prediction: Prediction) -> dict[str, float]:
     log_error = prediction.log_perplexity - np.log(nets.perplexity)
     return {
         "mape_percent": 100 * float(np.mean(np.abs(np.expm1(log_error)))),
-        "interval_95_coverage_percent": 100 * float(np.mean(np.abs(log_error) <= NORMAL_95 * prediction.error)),
+        "interval_95_coverage_percent": 100 * float(np.mean(np.abs(log_error) <= Z95 * prediction.error)),
         **_ranking(nets, prediction.log_perplexity),
     }
 

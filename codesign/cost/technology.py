@@ -13,10 +13,8 @@ import numpy as np
 from msgspec import Meta
 
 from codesign import files
-from codesign.design import DATAFLOWS, Accelerator, Dataflow, FloatArray, IntArray
+from codesign.design import DATAFLOWS, KIB, Accelerator, Dataflow, FloatArray, IntArray
 from codesign.errors import InputError
-
-KIB = 1024
 
 Source = Annotated[str, Meta(min_length=3)]
 NotNegative = Annotated[float, Meta(ge=0, lt=1e30)]

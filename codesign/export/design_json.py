@@ -14,7 +14,7 @@ from codesign.export.context import ExportContext, Files
 
 
 def render(design: Design, context: ExportContext) -> Files:
-    """Return `design.json`."""
+    """The whole design, its metrics and the baseline's, as `design.json`."""
     content = {
         "format": 1,
         "run": context.run,

@@ -40,7 +40,7 @@ class _Sizes:
 
 
 def render(design: Design, context: ExportContext) -> Files:
-    """Return `huggingface/config.json`, after checking that the model it builds has the parameters of the shape."""
+    """A transformers config of a standard kind or our own, parameter count checked: `huggingface/config.json`."""
     shape = design.shape
     config = _standard(shape, context.scenario) or _own(shape)
     found, expected = _count_parameters(config), int(total_parameters(shape)[0])

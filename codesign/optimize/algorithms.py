@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from pymoo.algorithms.moo.nsga2 import NSGA2
+from pymoo.core.population import Population
 from pymoo.core.problem import Problem
 from pymoo.core.termination import NoTermination
 
@@ -36,8 +37,7 @@ class PymooAlgorithm:
     """A generational pymoo algorithm on integer genomes."""
 
     def __init__(self, algorithm: Any, space: SearchSpace, duplicates: NeverAskedBefore, seed: int) -> None:
-        self._duplicates = duplicates
-        self._algorithm = algorithm
+        self._algorithm, self._space, self._duplicates = algorithm, space, duplicates
         problem = Problem(
             n_var=len(space.genes),
             n_obj=len(space.objectives),
@@ -47,13 +47,18 @@ class PymooAlgorithm:
             vtype=int,
         )
         algorithm.setup(problem, termination=NoTermination(), seed=seed)
+        algorithm.mating.n_max_iterations = MATINGS
         self._asked: Any = None
 
     def ask(self) -> IntArray:
-        """See `Algorithm.ask`."""
-        self._asked = self._algorithm.ask()
-        if self._asked is None or not len(self._asked):
-            return np.zeros((0, self._algorithm.problem.n_var), dtype=np.int64)
+        """See `Algorithm.ask`. Where mating finds too few new designs, the rest is drawn from the whole space."""
+        bred = self._algorithm.ask()
+        bred = Population.create() if bred is None else bred
+        taken = [np.asarray(individual.X, dtype=np.int64) for individual in bred]
+        drawn = self._unseen(taken, self._algorithm.pop_size - len(taken))
+        self._asked = Population.merge(bred, Population.new("X", drawn))
+        if not len(self._asked):
+            return drawn
         self._duplicates.remember(self._asked)
         return np.asarray(self._asked.get("X"), dtype=np.int64)
 
@@ -66,6 +71,28 @@ class PymooAlgorithm:
             individual.evaluated.update({"F", "G"})
         self._algorithm.tell(infills=self._asked)
 
+    def _unseen(self, taken: list[IntArray], wanted: int) -> IntArray:
+        """Draw designs that were never asked for, at random; where a small space runs out, from all that are left."""
+        found: list[IntArray] = []
+        if wanted > 0:
+            rng = self._algorithm.random_state
+            known = self._duplicates.asked | {genome.tobytes() for genome in taken}
+            for draw in (
+                lambda: self._space.sample(rng, DRAWS * wanted),
+                lambda: rng.permutation(self._space.enumerate()),
+            ):
+                for genome in draw() if len(found) < wanted else ():
+                    if len(found) < wanted and genome.tobytes() not in known:
+                        known.add(genome.tobytes())
+                        found.append(genome)
+        return np.array(found, dtype=np.int64).reshape(len(found), len(self._space.genes))
+
+
+MATINGS = 10
+"""Times that pymoo breeds to fill a generation with new designs, before the rest is drawn at random."""
+
+DRAWS = 20
+"""Random designs drawn for each one wanted, before a small space is enumerated."""
 
 _WORST = 1e9
 

@@ -88,6 +88,7 @@ def search(
     evaluator = make_evaluator(space_in_use, cost_document.content, found)
     manifest = Manifest(
         codesign_version=__version__,
+        versions=runs.versions(),
         space=runs.input_text(space_document),
         cost_model=runs.input_text(cost_document),
         scenario=runs.input_text(scenario_document) if scenario_document else None,
@@ -191,12 +192,14 @@ def _loop(run: Run, evaluator: Evaluator, watch: Watcher) -> Run:
     manifest, space = run.manifest, run.space
     algorithm = make_algorithm(manifest.algorithm, space, manifest.population, manifest.seed)
     recorded = len(run.evaluations)
+    evaluator.remember(run.evaluations, manifest.quality)
     asked = 0
     watch(Progress(run, recorded, ""))
     while asked < manifest.budget:
         genomes = algorithm.ask()
         if not len(genomes):
-            watch(Progress(run, recorded, f"no new design found after {asked} of {space.size():.4g}"))
+            left = "all designs of the space are evaluated" if asked == space.size() else "no new design was found"
+            watch(Progress(run, recorded, left))
             return run
         known = _slice(run.evaluations, asked, asked + len(genomes))
         _check_replay(run, asked, genomes, known)
@@ -229,9 +232,12 @@ def _check_replay(run: Run, start: int, genomes: IntArray, known: Evaluations) -
 
 
 def _not_ours(run: Run, what: str) -> RunError:
+    now = runs.versions() | {"codesign": __version__}
+    then = run.manifest.versions | {"codesign": run.manifest.codesign_version}
+    changed = ", ".join(f"{name} {version} (now {now[name]})" for name, version in then.items() if version != now[name])
     return RunError(
-        f"{run.directory}: {what}; the run was made by version {run.manifest.codesign_version} (this is {__version__}) "
-        "or by other libraries, or its record was edited; its front can still be read, but it cannot be continued"
+        f"{run.directory}: {what}; its record was edited, or the code has changed: the run was made with "
+        f"{changed or 'the same versions as now'}; its front can still be read, but it cannot be continued"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from codesign.front import REFERENCE_EVALUATIONS
+from codesign.front import REFERENCE_FACTOR
 from codesign.report.charts import KIND_LEGEND, LEVEL_LEGEND
 from codesign.report.designs import key
 from codesign.report.style import BASELINE_BAR, SELECTED
@@ -29,7 +29,7 @@ def front_slots(summaries: Sequence[Summary], units: Units) -> dict[str, str]:
         "levels": _legend(LEVEL_LEGEND),
         "kinds": _legend(KIND_LEGEND),
         "both": _legend(BOTH_LEGEND),
-        "first": str(REFERENCE_EVALUATIONS),
+        "factor": f"{REFERENCE_FACTOR:g}",
         "references": " ".join(_reference(summary, units, len(summaries) > 1) for summary in summaries),
         "table": front_table(summaries, units),
     }
@@ -68,8 +68,6 @@ def _reference(summary: Summary, units: Units, several: bool) -> str:
     """Say where a run's hypervolume is measured from."""
     reference, objectives = summary.convergence.reference, summary.run.space.objectives
     of_run = f" of {escape(summary.run.name)}" if several else ""
-    if reference is None:
-        return f"Reference point{of_run}: none, as none of these was feasible."
     named = zip(objectives, reference.tolist(), strict=True)
     point = ", ".join(f"{units[name].label} {units[name].with_unit(value)}" for name, value in named)
     return f"Reference point{of_run}: {escape(point)}."

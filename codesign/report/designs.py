@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from codesign.describe import describe_accelerator
-from codesign.design import DATAFLOWS, Design, IntArray, ModelShape
-from codesign.design_file import KIB
+from codesign.design import DATAFLOWS, KIB, Design, IntArray, ModelShape
 from codesign.report.summary import BASELINE, Summary
 from codesign.report.units import GLUE, UNKNOWN, Unit, against, number, percent, rounded
 

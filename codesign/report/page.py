@@ -17,9 +17,9 @@ from codesign.report import body, sections
 from codesign.report.charts import BY_LAYER, METRIC_OF, STACKED, comparison_figures, convergence_figure
 from codesign.report.designs import ACCELERATOR_ROWS, design_records, key, metric_names
 from codesign.report.front_plot import front_figure
-from codesign.report.summary import BASELINE, Summary, check_comparable, summarise, units_of
+from codesign.report.summary import BASELINE, Summary, summarise, units_of
 from codesign.report.units import Unit
-from codesign.run import Run
+from codesign.run import Run, check_comparable
 
 
 def write_report(runs: Sequence[Run], path: Path) -> Path:

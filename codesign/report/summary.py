@@ -11,7 +11,7 @@ import numpy as np
 from codesign.breakdown import Breakdown, break_down
 from codesign.cost.estimate import estimate
 from codesign.design import BoolArray, Design, FloatArray, IntArray
-from codesign.errors import InputError, RunError
+from codesign.errors import RunError
 from codesign.evaluation import Evaluations
 from codesign.front import Z95, Gain, hypervolume, interval, reference_point
 from codesign.report.units import Unit, budget_name, choose_unit
@@ -56,7 +56,7 @@ class Convergence:
 
     evaluations: IntArray  # (c,)
     hypervolume: FloatArray  # (c,)
-    reference: FloatArray | None  # (objectives,) in the metrics' own units; None before anything is feasible
+    reference: FloatArray  # (objectives,) in the metrics' own units
 
 
 @dataclass(frozen=True)
@@ -117,26 +117,6 @@ def summarise(run: Run) -> Summary:
     return Summary(run, front, shown, knee, gains, details, _convergence(run), difference)
 
 
-def check_comparable(runs: Sequence[Run]) -> None:
-    """Refuse runs that cannot share one plot.
-
-    Raises:
-        InputError: no run, or runs that differ in quality metric or objectives.
-    """
-    if not runs:
-        raise InputError("report: expected at least one run, got none")
-    for run in runs[1:]:
-        for what, own, first in (
-            ("quality metric", run.manifest.quality, runs[0].manifest.quality),
-            ("objectives", ", ".join(run.space.objectives), ", ".join(runs[0].space.objectives)),
-        ):
-            if own != first:
-                raise InputError(
-                    f"{run.directory}: {what}: expected {first} as in {runs[0].directory}, got {own}; "
-                    "runs on one page need the same; write a report of each"
-                )
-
-
 def units_of(summaries: Sequence[Summary]) -> dict[str, Unit]:
     """Choose the unit of each metric from all fronts and baselines on the page."""
     names = summaries[0].run.evaluations.metrics
@@ -193,7 +173,7 @@ def _convergence(run: Run) -> Convergence:
     counts = np.unique(np.linspace(1, total, min(total, MOST_CHECKPOINTS)).round().astype(np.int64))
     volumes = [hypervolume(_first(run.evaluations, int(count)), objectives) for count in counts]
     reference = reference_point(run.evaluations, objectives)
-    return Convergence(counts, np.array(volumes), None if reference is None else np.exp(reference))
+    return Convergence(counts, np.array(volumes), np.exp(reference))
 
 
 def _first(evaluations: Evaluations, count: int) -> Evaluations:

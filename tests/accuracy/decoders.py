@@ -15,9 +15,7 @@ CHOICES: Mapping[str, tuple[int, ...]] = {
     "layers": (3, 4, 5, 6),
     "hidden": (384, 480, 576, 672, 768),
     "heads": (4, 6, 8, 10, 12),
-    "kv_heads": (4, 6, 8, 10, 12),
     "head_width": (64,),
-    "value_width": (64,),
     "ffn": tuple(range(768, 3073, 128)),
 }
 

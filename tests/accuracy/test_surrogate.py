@@ -117,11 +117,12 @@ def test_other_families_are_refused(family: dict[str, Any], message: str) -> Non
     ("choices", "message"),
     [
         ({"ffn": (0, 768)}, "ffn = 0 removes the FFN of a layer"),
-        ({"heads": (0, 4), "kv_heads": (0, 4)}, "heads = 0 removes the attention of a layer"),
+        ({"heads": (0, 4)}, "heads = 0 removes the attention of a layer"),
         ({"kv_heads": (2,)}, r"kv_heads \[2\] beside heads \[4, 6, 8, 10, 12\]"),
+        ({"kv_heads": (4, 6, 8, 10, 12)}, r"kv_heads \[4, 6, 8, 10, 12\] beside heads"),  # varied on their own
         ({"value_width": (32, 64)}, r"value_width \[32, 64\] beside head_width \[64\]"),
         (
-            {"heads": (4, 8), "kv_heads": (4, 8), "head_width": (32, 64), "value_width": (32, 64)},
+            {"heads": (4, 8), "head_width": (32, 64)},
             "4 heads of width 64 and 8 of width 32: both are 256 wide in total and would be called equal",
         ),
     ],

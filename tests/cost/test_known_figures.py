@@ -46,9 +46,9 @@ def test_the_published_network(rule: str, cycles: float, energy: float, ratios: 
 
 
 GOLDEN = {
-    "gemmini_40nm": (100_196_352, 0.065330430, 0.0065458709, 1.7132576),
-    "horowitz_45nm": (100_196_352, 0.082184866, 0.0082346238, 2.139744),
-    "unit": (194_568_192, 0.053404631, 10_390_842.5, 577.0),
+    "gemmini_40nm": (100_171_776, 0.065291112, 0.0065403267, 1.7132576),
+    "horowitz_45nm": (100_171_776, 0.082121952, 0.0082263018, 2.139744),
+    "unit": (194_543_616, 0.053404238, 10389454, 577),
 }
 """cycles, J, J s, mm2 of the case study's baseline, vector unit included. Pure arithmetic: the same everywhere."""
 
