@@ -153,9 +153,7 @@ def test_two_runs_share_the_front_plot(tiny_run: Run, other_run: Run, tmp_path: 
 
 def test_runs_that_cannot_be_compared_are_refused(tiny_run: Run, error_run: Run, tmp_path: Path) -> None:
     """Different metrics, and no run at all, are refused before anything is written."""
-    with pytest.raises(
-        InputError, match=r"(objectives|proxy): expected .* as in .*, got .*do not compare"
-    ):
+    with pytest.raises(InputError, match=r"(objectives|proxy): expected .* as in .*, got .*do not compare"):
         write_report([tiny_run, error_run], tmp_path / "report.html")
     with pytest.raises(InputError, match="at least one run"):
         write_report([], tmp_path / "report.html")
