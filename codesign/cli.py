@@ -6,6 +6,7 @@ import errno
 import signal
 import sys
 from enum import StrEnum
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -120,6 +121,8 @@ def front(
     from codesign.run import open_run
     from codesign.tables import front_record, front_table
 
+    if as_json and as_csv:
+        raise InputError("--json and --csv: expected one of them")
     chosen = choose([open_run(run) for run in runs], where, pick)
     if as_json:
         _print_json(front_record(chosen))
@@ -128,6 +131,9 @@ def front(
     elif where is None and pick is None and len(chosen) == 1:
         terminal.print_run(chosen[0][0])
     else:
+        if not any(len(ids) for _, ids in chosen):
+            terminal.out.print(f"no design of the front fulfils {where!r}")
+            return
         for run, ids in chosen:
             if len(chosen) > 1:
                 terminal.out.print(f"{run.name}: {len(ids)} designs of the joint front")
@@ -154,7 +160,8 @@ def estimate(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            metavar="[INPUT] COST", help="A design .toml, RUN#ID or Hugging Face config.json, then a cost model."
+            metavar="[INPUT] COST",
+            help="A design .toml, exported design.json, RUN#ID or Hugging Face config.json; a cost model.",
         ),
     ],
     matmuls: Annotated[Path | None, typer.Option(help="Cost the matmuls of a CSV file instead.")] = None,
@@ -195,10 +202,11 @@ def estimate(
     if matmuls is not None:
         if len(inputs) != 1 or output is None:
             raise InputError("estimate --matmuls FILE.csv COST -o OUT.csv: expected one cost model and an output file")
-        rows = estimates.estimate_matmuls(
+        rows, infeasible = estimates.estimate_matmuls(
             matmuls, inputs[0], output, str(objective), str(convention), perfect_factors=perfect_factors
         )
-        typer.echo(f"{rows} rows -> {output}")
+        flagged = f" ({infeasible} infeasible: see the column reason)" if infeasible else ""
+        typer.echo(f"{rows} rows{flagged} -> {output}")
         return
     if len(inputs) != 2:
         raise InputError("estimate INPUT COST: expected a design and a cost model")
@@ -283,12 +291,13 @@ def _finish(found: Any, as_json: bool) -> None:
     from codesign.report import write_report
     from codesign.tables import front_record
 
-    page = write_report([found], found.directory / "report.html")
     if as_json:
         _print_json(front_record([(found, found.front_ids())]))
-        return
-    terminal.print_run(found)
-    terminal.out.print(f"run {found.directory}   report {page}")
+    else:
+        terminal.print_run(found)
+    page = write_report([found], found.directory / "report.html")
+    if not as_json:
+        terminal.out.print(f"run {found.directory}   report {page}")
 
 
 def _print_json(value: Any) -> None:
@@ -334,6 +343,9 @@ def _interruptible(start: Any) -> Any:
 
 def main() -> None:
     """Run the command line; an error that the user can mend is one message, not a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a sign must not stop a search
     try:
         app()
     except CodesignError as error:

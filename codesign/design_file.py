@@ -82,8 +82,29 @@ class DesignFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 def read_design(path: Path) -> tuple[Design, Scenario]:
     """Read a design file: one design and its scenario."""
-    document = files.parse(files.read_text(path), path.stem, str(path), DesignFile)
-    content = document.content
+    return _checked(files.parse(files.read_text(path), path.stem, str(path), DesignFile).content, path)
+
+
+def is_exported_design(path: Path) -> bool:
+    """Tell a design.json, as `codesign export` writes it, from other JSON files."""
+    try:
+        raw = msgspec.json.decode(files.read_text(path))
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return isinstance(raw, dict) and {"model", "accelerator", "scenario"} <= set(raw)
+
+
+def read_exported_design(path: Path) -> tuple[Design, Scenario]:
+    """Read a design.json: the same tables as a design file, the family inside the model."""
+    raw = msgspec.json.decode(files.read_text(path))
+    tables = {key: raw[key] for key in ("format", "model", "accelerator", "scenario") if key in raw}
+    if isinstance(tables["model"], dict) and "family" in tables["model"]:
+        tables["family"] = tables["model"]["family"]
+        tables["model"] = {key: value for key, value in tables["model"].items() if key != "family"}
+    return _checked(files.convert(tables, str(path), DesignFile), path)
+
+
+def _checked(content: DesignFile, path: Path) -> tuple[Design, Scenario]:
     try:
         shape = model_shape(content.family, [content.model])
         check_shape(shape)

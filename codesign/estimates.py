@@ -15,7 +15,7 @@ from codesign.cost.estimate import estimate
 from codesign.cost.technology import Technology, reference_accelerator
 from codesign.describe import describe_accelerator, describe_design
 from codesign.design import Design, Family, Scenario
-from codesign.design_file import read_design
+from codesign.design_file import is_exported_design, read_design, read_exported_design
 from codesign.errors import InputError
 
 LONGEST_DEFAULT = 512
@@ -62,8 +62,8 @@ def estimate_input(source: str, cost_model: str, options: ScenarioOptions) -> di
 
 def estimate_matmuls(
     source: Path, cost_model: str, target: Path, objective: Any, convention: Any, *, perfect_factors: bool
-) -> int:
-    """Cost the matmuls of a CSV file; see `cost.matmul_file`. Returns the number of rows."""
+) -> tuple[int, int]:
+    """Cost the matmuls of a CSV file; see `cost.matmul_file`. Returns the number of rows, and of infeasible ones."""
     from codesign.cost.matmul_file import estimate_file
     from codesign.cost.matmul_rows import Options
 
@@ -79,13 +79,18 @@ def _read(source: str, technology: Technology, options: ScenarioOptions) -> tupl
     if path.suffix == ".toml":
         _refuse_options(source, options)
         return read_design(path)
+    if path.suffix == ".json" and is_exported_design(path):
+        _refuse_options(source, options)
+        return read_exported_design(path)
     if path.suffix == ".json":
         from codesign.huggingface import read_config
 
         shape = read_config(path)
         scenario = _scenario(shape.family, options)
         return Design(shape, reference_accelerator(technology)), scenario
-    raise InputError(f"{source}: expected a design .toml, a Hugging Face config .json, or RUN#ID")
+    raise InputError(
+        f"{source}: expected a design .toml, an exported design.json, a Hugging Face config.json, or RUN#ID"
+    )
 
 
 def _read_run(source: str) -> tuple[Design, Scenario]:

@@ -76,7 +76,7 @@ def shipped(kind: str) -> dict[str, Path]:
 def read_text(path: Path) -> str:
     """Read a text file or say why not."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError) as error:

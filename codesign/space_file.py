@@ -181,6 +181,8 @@ def _check_baseline(space: SearchSpace) -> None:
 
 
 def _space(name: str, content: SpaceFile) -> SearchSpace:
+    if len(set(content.objectives)) != len(content.objectives):
+        raise InputError(f"objectives: expected different columns, got {content.objectives}")
     check_family(content.family)
     check_one_stack(content.family)
     check_scenario(content.family, content.scenario)

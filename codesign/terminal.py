@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 PIPE_WIDTH = 200
 """Columns where the output is no terminal, so that tables are whole in files and pipes."""
 
-WIDE = 165
-"""Columns from which a table has room for the per-layer heads and FFN sizes."""
-
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout and sys.stdout.isatty() else PIPE_WIDTH)
 err = Console(highlight=False, soft_wrap=True, stderr=True)
 
 SCALES = (
@@ -62,7 +59,7 @@ def search_progress(budget: int) -> Iterator[Watcher]:
         TimeRemainingColumn(elapsed_when_finished=True),
     )
     progress = Progress(*columns, console=err)
-    task = progress.add_task("preparing", total=budget, rate="", hv="-", front="-")
+    task = progress.add_task("compiling", total=budget, rate="", hv="-", front="-")
 
     def watch(state: SearchProgress) -> None:
         done = len(state.run.evaluations)
@@ -120,36 +117,63 @@ def thin(ids: Sequence[int], most: int) -> list[int]:
 
 
 def front_table(run: Run, ids: Sequence[int]) -> Table:
-    """Return designs as a table, the baseline first."""
+    """Return designs as a table, the baseline first; where the terminal is narrow, with fewer columns."""
     from codesign.tables import design_table
 
-    quality = run.manifest.quality
     frame = design_table(run, [0, *(i for i in ids if i != 0)])  # type: ignore[arg-type]
+    cells = [_cells(run, id_, row, frame["edp_js"].iloc[0]) for id_, row in frame.iterrows()]
+    cells[0]["id"] = "baseline"
+    widths = {name: max(len(name), *(len(row[name]) for row in cells)) for name in cells[0]}
+    for name in DROPPED_FIRST:
+        if sum(widths.values()) + 2 * len(widths) > out.width:
+            del widths[name]
     table = Table(box=None, header_style="bold", pad_edge=False)
-    numbers = ("id", quality, "95 % interval", "EDP", "gain", "energy", "delay", "mm2", "layers", "d")
-    for name in (*numbers, "array", "flow", "SP/ACC KiB", *(("heads", "FFN") if out.width >= WIDE else ())):
-        table.add_column(name, justify="right" if name in numbers else "left", no_wrap=True)
-    baseline_edp = frame["edp_js"].iloc[0]
-    for position, (id_, row) in enumerate(frame.iterrows()):
-        mark = "*" if row["extrapolated"] else ""
-        table.add_row(
-            "baseline" if position == 0 else str(id_),
-            f"{row[quality]:.3f}{mark}",
-            _interval(row[quality + "_low"], row[quality + "_high"]),
-            engineering(row["edp_js"], "Js"),
-            f"{baseline_edp / row['edp_js']:.2f}x",
-            engineering(row["energy_j"], "J"),
-            engineering(row["delay_s"], "s"),
-            f"{row['area_mm2']:.3f}",
-            str(row["layers"]),
-            str(row["hidden"]),
-            f"{row['pe_rows']}x{row['pe_cols']}",
-            {"weight_stationary": "ws", "output_stationary": "os"}[row["dataflow"]],
-            f"{row['scratchpad_kib']:g}/{row['accumulator_kib']:g}",
-            *((row["heads"].replace(" ", ","), row["ffn"].replace(" ", ",")) if out.width >= WIDE else ()),
-            style="bold" if position == 0 else None,
-        )
+    for name in widths:
+        table.add_column(name, justify="left" if name in TEXTS else "right", no_wrap=True)
+    for position, row in enumerate(cells):
+        table.add_row(*(row[name] for name in widths), style="bold" if position == 0 else None)
     return table
+
+
+DROPPED_FIRST = (
+    "FFN",
+    "heads",
+    "flow",
+    "delay",
+    "energy",
+    "d",
+    "layers",
+    "SP/ACC KiB",
+    "mm2",
+    "array",
+    "95 % interval",
+)
+"""Columns that a narrow terminal does without, in this order."""
+
+TEXTS = ("array", "flow", "SP/ACC KiB", "heads", "FFN")
+"""Columns that are aligned to the left."""
+
+
+def _cells(run: Run, id_: object, row: Any, baseline_edp: float) -> dict[str, str]:
+    """Return one design as text by column."""
+    quality = run.manifest.quality
+    return {
+        "id": str(id_),
+        quality: f"{row[quality]:.3f}{'*' if row['extrapolated'] else ''}",
+        "95 % interval": _interval(row[quality + "_low"], row[quality + "_high"]),
+        "EDP": engineering(row["edp_js"], "Js"),
+        "gain": f"{baseline_edp / row['edp_js']:.2f}x",
+        "energy": engineering(row["energy_j"], "J"),
+        "delay": engineering(row["delay_s"], "s"),
+        "mm2": f"{row['area_mm2']:.3f}",
+        "layers": str(row["layers"]),
+        "d": str(row["hidden"]),
+        "array": f"{row['pe_rows']}x{row['pe_cols']}",
+        "flow": {"weight_stationary": "ws", "output_stationary": "os"}[row["dataflow"]],
+        "SP/ACC KiB": f"{row['scratchpad_kib']:g}/{row['accumulator_kib']:g}",
+        "heads": row["heads"].replace(" ", ","),
+        "FFN": row["ffn"].replace(" ", ","),
+    }
 
 
 def _interval(low: float, high: float) -> str:
@@ -165,8 +189,8 @@ def gain_line(run: Run, gain: Gain) -> str:
     if gain.factor_low != gain.factor_low:
         return f"{head}; the proxy gives no error)"
     return (
-        f"{head}, 95 % interval {gain.change_low:+.1%} .. {gain.change_high:+.1%}; gain {gain.factor_low:.2f}x .. "
-        f"{gain.factor_high:.1f}x at the interval's ends)"
+        f"{head}, 95 % interval {gain.change_low:+.1%} .. {gain.change_high:+.1%};\n"
+        f"    {gain.factor_low:.2f}x if the predictions are too optimistic, {gain.factor_high:.1f}x if too pessimistic)"
     )
 
 

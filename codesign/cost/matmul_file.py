@@ -25,7 +25,7 @@ CHUNK_ROWS = 20_000
 """Rows held in memory at a time."""
 
 
-def estimate_file(source: Path, target: Path, technology: Technology, options: Options) -> int:
+def estimate_file(source: Path, target: Path, technology: Technology, options: Options) -> tuple[int, int]:
     """Cost every row of a CSV file.
 
     Args:
@@ -36,20 +36,21 @@ def estimate_file(source: Path, target: Path, technology: Technology, options: O
         options: objective, convention, mapping space.
 
     Returns:
-        the number of rows.
+        the number of rows, and of those that are not feasible.
 
     Raises:
         InputError: unreadable file, missing columns, or an output that cannot be written.
     """
     target = _writable(target, source)
     temporary = target.with_name(target.name + ".part")
-    rows = 0
+    rows = infeasible = 0
     try:
         with temporary.open("w", encoding="utf-8", newline="") as out:
             for chunk, reasons in _chunks(source):
                 costed = cost_rows(chunk, technology, options, reasons)
                 costed.to_csv(out, index=False, header=rows == 0, lineterminator="\n")
                 rows += len(chunk)
+                infeasible += int((costed["feasible"] == "false").sum())
         if not rows:
             raise InputError(f"{source}: expected at least one row under the header")
         temporary.replace(target)
@@ -58,7 +59,7 @@ def estimate_file(source: Path, target: Path, technology: Technology, options: O
     finally:
         with suppress(OSError):  # it may never have been there, nor its folder
             temporary.unlink()
-    return rows
+    return rows, infeasible
 
 
 def _writable(target: Path, source: Path) -> Path:

@@ -30,6 +30,9 @@ from codesign.space_file import ScenarioFile, in_scenario, read_space
 DEFAULT_BUDGET = 10_000
 DEFAULT_POPULATION = 100
 
+OWN_TOLERANCE = 0.01
+"""Relative change of the baseline's quality that a user's own proxy may show between two starts."""
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -167,7 +170,8 @@ def _with_budget(run: Run, budget: int) -> Run:
 def _check_same_answers(run: Run, evaluator: Evaluator) -> None:
     """Refuse to continue where the baseline is no longer judged as the record says.
 
-    Quality is compared for shipped proxies only: a user's own may train a network, which is never quite the same twice.
+    A user's own proxy may train a network, which is never quite the same twice: its answer may differ by OWN_TOLERANCE,
+    or by three times the standard error that it gives.
     """
     if not len(run.evaluations):
         return
@@ -178,9 +182,11 @@ def _check_same_answers(run: Run, evaluator: Evaluator) -> None:
             f"got {next(iter(fresh))}"
         )
     own = ":" in run.manifest.proxy
+    error = float(np.nan_to_num(run.evaluations.log_standard_error[0]))
     for name, column in run.evaluations.metrics.items():
         then, now = float(column[0]), float(fresh[name][0])
-        if not (own and name == run.manifest.quality) and not np.isclose(now, then, rtol=1e-9, atol=0):
+        tolerance = max(OWN_TOLERANCE, 3 * error) if own and name == run.manifest.quality else 1e-9
+        if not np.isclose(now, then, rtol=tolerance, atol=0):
             raise _not_ours(run, f"{name} of the baseline is {then:.12g} in the record and {now:.12g} now")
 
 

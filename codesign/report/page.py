@@ -27,12 +27,13 @@ def write_report(runs: Sequence[Run], path: Path) -> Path:
 
     Args:
         runs: with the same quality metric and objectives; several share the plot of the fronts.
-        path: of the HTML file; one that is there is replaced.
+        path: of the HTML file; an older page is replaced, any other file is not.
 
     Raises:
         CodesignError: runs that cannot share a page, a run without evaluations, or a file that cannot be written.
     """
     check_comparable(runs)
+    _refuse_other_file(path)
     page = render([summarise(run) for run in runs])
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
@@ -42,6 +43,12 @@ def write_report(runs: Sequence[Run], path: Path) -> Path:
         temporary.unlink(missing_ok=True)
         raise InputError(f"{path}: the report cannot be written: {error.strerror}") from None
     return path
+
+
+def _refuse_other_file(path: Path) -> None:
+    """Refuse to replace a file that is no page, such as the record of a run."""
+    if path.is_file() and path.stat().st_size and not path.read_bytes()[:100].lstrip().lower().startswith(b"<!doctype"):
+        raise InputError(f"{path}: expected a new file or an older report; it holds something else")
 
 
 def render(summaries: Sequence[Summary]) -> str:
