@@ -85,7 +85,7 @@ def test_a_run_without_a_feasible_design_is_told_as_such(tmp_path: Path) -> None
     assert (tmp_path / "run" / "report.html").exists()
     assert json.loads(call("front", tmp_path / "run", "--json"))["designs"] == []
     assert call("front", tmp_path / "run", "--csv").count("\n") == 1
-    assert "baseline" in call("front", tmp_path / "run", "--where", "area_mm2 > 0")
+    assert "no design of the front fulfils" in call("front", tmp_path / "run", "--where", "area_mm2 > 0")
     for arguments in (("front", tmp_path / "run", "--pick", "knee"), ("export", tmp_path / "run", "--to", "out")):
         assert "no knee: none of the 40 designs evaluated is feasible" in refusal(*arguments)
 
@@ -113,7 +113,7 @@ def test_estimate_of_matmuls_counts_its_rows(tmp_path: Path) -> None:
     text = "m,k,n,pe_rows,pe_cols,scratchpad_bytes,accumulator_bytes\n8,8,8,2,2,256,256\n8,8,x,2,2,256,256\n"
     (tmp_path / "in.csv").write_text(text)
     printed = call("estimate", "--matmuls", tmp_path / "in.csv", "unit", "-o", tmp_path / "out.csv")
-    assert printed == f"2 rows -> {tmp_path / 'out.csv'}\n"
+    assert printed == f"2 rows (1 infeasible: see the column reason) -> {tmp_path / 'out.csv'}\n"
     with (tmp_path / "out.csv").open() as file:
         assert [row["feasible"] for row in csv.DictReader(file)] == ["true", "false"]
 

@@ -56,7 +56,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         ("report none", "none: no run here"),
         ("export none --to out", "none: no run here"),
         ("estimate none.toml unit", "none.toml: no such file"),
-        ("estimate tiny unit", "tiny: expected a design .toml, a Hugging Face config .json, or RUN#ID"),
+        (
+            "estimate tiny unit",
+            "tiny: expected a design .toml, an exported design.json, a Hugging Face config.json, or RUN#ID",
+        ),
         ("estimate tiny", "estimate INPUT COST: expected a design and a cost model"),
         ("estimate a.toml b.toml c.toml", "estimate INPUT COST: expected a design and a cost model"),
         ("estimate design.toml units", "unknown cost model"),

@@ -110,7 +110,7 @@ def test_sources_that_lead_nowhere_are_refused(tmp_path: Path) -> None:
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "other.toml").write_text("format = 1\nname = 'x'\n")
     for source, message in (
-        ("bert", r"bert: expected a design \.toml, a Hugging Face config \.json, or RUN#ID"),
+        ("bert", r"bert: expected a design \.toml, an exported design\.json, a Hugging Face config\.json, or RUN#ID"),
         ("none.toml", r"none\.toml: no such file"),
         ("none.json", r"none\.json: no such file"),
         ("folder.toml", "folder.toml: cannot be read"),

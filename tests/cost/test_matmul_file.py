@@ -26,10 +26,10 @@ def through_a_file(directory: Path, text: str | bytes, name: str = "unit", **opt
     """Write a file, cost it, and read what came out as text."""
     source = directory / "in.csv"
     source.write_bytes(text.encode() if isinstance(text, str) else text)
-    count = estimate_file(source, directory / "out.csv", cost_model(name), Options(**options))
+    count, infeasible = estimate_file(source, directory / "out.csv", cost_model(name), Options(**options))
     with (directory / "out.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == count
+    assert (len(rows), sum(row["feasible"] == "false" for row in rows)) == (count, infeasible)
     return rows
 
 
@@ -59,7 +59,7 @@ def test_a_hundred_thousand_rows(tmp_path: Path) -> None:
         for row in rng.integers(1, 300, size=(100_000, 7)):
             file.write(",".join(map(str, row)) + "\n")
     tracemalloc.start()
-    rows = estimate_file(tmp_path / "in.csv", tmp_path / "out.csv", cost_model("unit"), Options())
+    rows, _ = estimate_file(tmp_path / "in.csv", tmp_path / "out.csv", cost_model("unit"), Options())
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert rows == 100_000
