@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import signal
 import sys
 from enum import StrEnum
 from io import TextIOWrapper
@@ -68,10 +67,11 @@ def search(
 ) -> None:
     """Search a space under a cost model; record the run, print its front, write its report."""
     from codesign import terminal
+    from codesign.interruption import interruptible
     from codesign.optimize import loop
 
     with terminal.search_progress(budget) as watch:
-        found = _interruptible(
+        found = interruptible(
             lambda keep: loop.search(
                 space,
                 cost,
@@ -96,11 +96,12 @@ def resume(
 ) -> None:
     """Continue an interrupted run, or extend a finished one; the record is that of an undisturbed search."""
     from codesign import terminal
+    from codesign.interruption import interruptible
     from codesign.optimize import loop
     from codesign.run import open_run
 
     with terminal.search_progress(budget or open_run(run).manifest.budget) as watch:
-        found = _interruptible(lambda keep: loop.resume(run, budget=budget, watch=keep(watch)))
+        found = interruptible(lambda keep: loop.resume(run, budget=budget, watch=keep(watch)))
     _finish(found, as_json)
 
 
@@ -304,41 +305,6 @@ def _print_json(value: Any) -> None:
     import msgspec
 
     typer.echo(msgspec.json.encode(value).decode())
-
-
-def _interruptible(start: Any) -> Any:
-    """Run a search; on Ctrl-C say what is kept and leave with the shell's code for it.
-
-    A Ctrl-C that falls into foreign code which swallows it, as compilers do, counts after the batch.
-    """
-    last: list[Any] = []
-    pressed: list[int] = []
-
-    def keep(watch: Any) -> Any:
-        def watcher(state: Any) -> None:
-            last[:] = [state.run]
-            watch(state)
-            if pressed:
-                raise KeyboardInterrupt
-
-        return watcher
-
-    def press(number: int, frame: Any) -> None:
-        pressed.append(number)
-        signal.default_int_handler(number, frame)
-
-    before = signal.signal(signal.SIGINT, press)
-    try:
-        return start(keep)
-    except KeyboardInterrupt:
-        if last:
-            done, directory = len(last[0].evaluations), last[0].directory
-            typer.echo(f"stopped; {done} evaluations are kept; continue with: codesign resume {directory}", err=True)
-        else:
-            typer.echo("stopped before anything was evaluated", err=True)
-        raise typer.Exit(130) from None
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ LAYERS = (
     ("evaluation", "front", "breakdown"),
     ("record", "run", "tables"),
     ("optimize",),
-    ("select", "picks", "estimates", "report", "export", "bench", "shipped", "terminal"),
+    ("select", "picks", "estimates", "report", "export", "bench", "shipped", "terminal", "interruption"),
     ("cli", "__init__", "__main__"),
 )
 
