@@ -170,6 +170,46 @@ def _bound(
 
 
 @jit
+def _bounds(
+    objective: int,
+    weight_stationary: bool,
+    extents: tuple[int, int, int],
+    rows: IntArray,
+    cols: int,
+    words: tuple[int, int],
+    conventions: Conventions,
+    rates: Rates,
+    energies: Energies,
+) -> FloatArray:
+    """(3 x row tiles,) lower bound of each row tile under each loop order; the order varies fastest."""
+    bounds = np.empty(3 * len(rows))
+    for entry in range(len(bounds)):
+        tile, trips, steps = rows[entry // 3]
+        bounds[entry] = _bound(
+            objective,
+            weight_stationary,
+            extents,
+            (tile, trips, steps),
+            cols,
+            words,
+            entry % 3,
+            conventions,
+            rates,
+            energies,
+        )
+    return bounds
+
+
+@jit
+def _largest_free_tile(weight_stationary: bool, row_tile: int, n_tile: int, words: tuple[int, int]) -> int:
+    """Return the largest tile of the dimension that is not on the array, beside the other two; below 1 if none."""
+    scratchpad_words, accumulator_words = words
+    if weight_stationary:
+        return min(accumulator_words // n_tile, scratchpad_words // row_tile - n_tile)
+    return scratchpad_words // (row_tile + n_tile) if row_tile * n_tile <= accumulator_words else 0
+
+
+@jit
 def best_mapping(
     objective: int,
     perfect: bool,
@@ -185,7 +225,7 @@ def best_mapping(
     """Find the best mapping of one matmul on one accelerator.
 
     Args:
-        objective: position in OBJECTIVES.
+        objective: position in OBJECTIVES; of equal ones the lower energy-delay product.
         perfect: perfect factors only.
         weight_stationary: dataflow, else output stationary.
         extents: M, K, N.
@@ -200,64 +240,35 @@ def best_mapping(
         Whether any tile fits.
     """
     M, K, N = extents
-    scratchpad_words, accumulator_words = words
     volumes = (float(M), float(K), float(N))
-    mac = volumes[0] * K * N
-    rows = tile_candidates(K if weight_stationary else M, array[0], perfect)
-    cols = tile_candidates(N, array[1], perfect)
-    bounds = np.empty(3 * len(rows))
-    for i in range(len(rows)):
-        row = (rows[i, 0], rows[i, 1], rows[i, 2])
-        for innermost in range(3):
-            bounds[3 * i + innermost] = _bound(
-                objective,
-                weight_stationary,
-                extents,
-                row,
-                array[1],
-                words,
-                innermost,
-                conventions,
-                rates,
-                energies,
-            )
+    on_rows, free = (K, M) if weight_stationary else (M, K)
+    rows, cols = tile_candidates(on_rows, array[0], perfect), tile_candidates(N, array[1], perfect)
+    bounds = _bounds(objective, weight_stationary, extents, rows, array[1], words, conventions, rates, energies)
     best, best_edp = np.inf, np.inf
     for entry in np.argsort(bounds, kind="mergesort"):
         if bounds[entry] >= best or bounds[entry] == np.inf:
             break
         innermost = entry % 3
         row_tile, row_trips, row_steps = rows[entry // 3]
-        for j in range(len(cols)):
-            n_tile, n_trips, col_steps = cols[j]
-            if weight_stationary:
-                free_tile = min(accumulator_words // n_tile, scratchpad_words // row_tile - n_tile)
-                if free_tile < 1:
-                    continue
-                free_trips = _free_trips(M, free_tile, perfect)
-                trips = (float(free_trips), float(row_trips), float(n_trips))
-            else:
-                free_tile = scratchpad_words // (row_tile + n_tile)
-                if free_tile < 1 or row_tile * n_tile > accumulator_words:
-                    continue
-                free_trips = _free_trips(K, free_tile, perfect)
-                trips = (float(row_trips), float(free_trips), float(n_trips))
+        for n_tile, n_trips, col_steps in cols:
+            largest = _largest_free_tile(weight_stationary, row_tile, n_tile, words)
+            if largest < 1:
+                continue
+            free_trips = _free_trips(free, largest, perfect)
+            m_trips, k_trips = (free_trips, row_trips) if weight_stationary else (row_trips, free_trips)
             single = row_tile <= array[0] and n_tile <= array[1]
-            steps = (float(row_steps), float(col_steps))
+            trips, steps = (float(m_trips), float(k_trips), float(n_trips)), (float(row_steps), float(col_steps))
             counted = counts(weight_stationary, volumes, trips, steps, single, innermost, conventions)
             cycles = cycles_of(counted, volumes[2] / col_steps, rates)
-            energy = energy_of(mac, counted, energies)
+            energy = energy_of(volumes[0] * K * N, counted, energies)
             value, edp = _value(objective, cycles, energy), cycles * energy
             if value < best or (value == best and edp < best_edp):
                 best, best_edp = value, edp
-                out[0], out[1] = cycles, energy
+                free_tile = -(-free // free_trips)
+                m_tile, k_tile = (free_tile, row_tile) if weight_stationary else (row_tile, free_tile)
+                out[0], out[1], out[7], out[8], out[9], out[10] = cycles, energy, m_tile, k_tile, n_tile, innermost
                 for column in range(5):
                     out[2 + column] = counted[column]
-                free = M if weight_stationary else K
-                tile = float(-(-free // free_trips))
-                out[7] = tile if weight_stationary else row_tile
-                out[8] = row_tile if weight_stationary else tile
-                out[9] = n_tile
-                out[10] = innermost
     return best < np.inf
 
 
