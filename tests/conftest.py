@@ -1,5 +1,6 @@
 """Fixtures that several test modules use."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,3 +14,10 @@ def shared_data() -> Path:
     if not _SHARED_DATA.is_dir():
         pytest.skip("the measured data of the project (../shared/data) is not on this machine")
     return _SHARED_DATA
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _listen_to_control_c() -> None:
+    """Undo what a shell does to its background jobs: tests send Ctrl-C to themselves and to their children."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 import codesign
-from codesign import cli
+from codesign.interruption import interruptible
 from codesign.optimize.loop import Progress
 from codesign.run import Run
 from codesign.shipped import shipped_text
@@ -146,9 +145,9 @@ def test_a_swallowed_control_c_counts_after_the_batch(run: Run, capsys: pytest.C
         watch(Progress(run, 0, ""))
         raise AssertionError("the search went on")
 
-    with pytest.raises(typer.Exit) as ended:
-        cli._interruptible(start)
-    assert ended.value.exit_code == 130
+    with pytest.raises(SystemExit) as ended:
+        interruptible(start)
+    assert ended.value.code == 130
     assert f"100 evaluations are kept; continue with: codesign resume {run.directory}" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -159,10 +158,20 @@ def test_control_c_before_the_run_exists(capsys: pytest.CaptureFixture[str]) -> 
     def start(keep: Callable[[Any], Any]) -> Run:
         raise KeyboardInterrupt
 
-    with pytest.raises(typer.Exit) as ended:
-        cli._interruptible(start)
-    assert ended.value.exit_code == 130
+    with pytest.raises(SystemExit) as ended:
+        interruptible(start)
+    assert ended.value.code == 130
     assert "stopped before anything was evaluated" in capsys.readouterr().err
+
+
+def test_a_background_job_leaves_control_c_to_its_parent(run: Run) -> None:
+    """Where the parent ignores Ctrl-C for its children, a search does too."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert interruptible(lambda keep: run) is run
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_closed_pipe_is_no_bug(run: Run) -> None:
