@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import codesign
+from codesign import cli
 from codesign.interruption import interruptible
 from codesign.optimize.loop import Progress
 from codesign.run import Run
@@ -168,7 +169,7 @@ def test_a_background_job_leaves_control_c_to_its_parent(run: Run) -> None:
     """Where the parent ignores Ctrl-C for its children, a search does too."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        assert interruptible(lambda keep: run) is run
+        assert interruptible(lambda _: run) is run
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
