@@ -133,10 +133,10 @@ def check_reachable(evaluator: Evaluator) -> None:
     """
     space = evaluator.space
     genomes = _smallest_on_every_accelerator(space)
-    cost = estimate(space.decode(genomes), space.scenario, evaluator.technology)
-    metrics = cost.metrics()
     if not len(genomes):
         return
+    cost = estimate(space.decode(genomes), space.scenario, evaluator.technology)
+    metrics = cost.metrics()
     if not cost.feasible.any():
         raise InputError(f"search space {space.name}: the smallest model fits no accelerator: {NO_MAPPING}")
     for name, most in evaluator.limits.items():

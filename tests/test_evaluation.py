@@ -91,6 +91,21 @@ def test_limits_that_no_accelerator_keeps_are_refused(limits: str, message: str)
         evaluator(limits)
 
 
+def test_a_space_of_many_accelerators_is_let_pass() -> None:
+    """Where the accelerators are too many to try, a limit that few of them keep is no reason to refuse."""
+    many = ", ".join(str(size) for size in range(1, 73))
+    text = tiny_text(
+        {
+            "pe_rows = { choices = [4, 8] }": f"pe_rows = {{ choices = [{many}] }}",
+            "pe_cols = { choices = [4, 8] }": f"pe_cols = {{ choices = [{many}] }}",
+            "[baseline.model]": "[limits]\nedp_js = { times_baseline = 1e-9 }\n[baseline.model]",
+        }
+    )
+    space = space_of(text)
+    judge = make_evaluator(space, technology.read("gemmini_40nm").content, resolve("surrogate"))
+    assert not judge(space.sample(np.random.default_rng(0), 20)).feasible.any()
+
+
 def test_nothing_fits_any_accelerator() -> None:
     """A space whose only scratchpad holds one byte is refused before anything is searched."""
     text = tiny_text(

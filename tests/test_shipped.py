@@ -60,4 +60,5 @@ def test_every_shipped_space_works_with_every_shipped_cost_model() -> None:
     anything = resolve(lambda shape: {"perplexity": np.ones(len(shape))})
     for space in files.shipped("search space"):
         for model in files.shipped("cost model"):
-            make_evaluator(read_space(space).content, technology.read(model).content, anything)
+            judge = make_evaluator(read_space(space).content, technology.read(model).content, anything)
+            assert judge(judge.space.encode(judge.space.baseline)).feasible.all(), (space, model)

@@ -12,6 +12,7 @@ from codesign.describe import describe_accelerator
 from codesign.design import DATAFLOWS, KIB, Design, IntArray, ModelShape
 from codesign.report.summary import BASELINE, Summary
 from codesign.report.units import GLUE, UNKNOWN, Unit, against, number, percent, rounded
+from codesign.space import FOLLOWS
 
 ACCELERATOR_ROWS = ("Array (rows × columns)", "Dataflow", "Scratchpad", "Accumulator", "DRAM bandwidth", "Vector lanes")
 
@@ -22,9 +23,6 @@ LAYER_ROWS = {
     "value_width": "Value width",
     "ffn": "FFN size",
 }
-
-SAME_AS = {"kv_heads": "heads", "value_width": "head_width"}
-"""A row that is left out where it repeats another."""
 
 CONSTANT_TEXT = ("head_width", "value_width")
 """Rows that are left out where one value holds for all designs."""
@@ -162,7 +160,7 @@ def layer_fields(shape: ModelShape) -> list[str]:
     shown = []
     for field in LAYER_ROWS:
         column = getattr(shape, field)
-        follows = field in SAME_AS and np.array_equal(column, getattr(shape, SAME_AS[field]))
+        follows = field in FOLLOWS and np.array_equal(column, getattr(shape, FOLLOWS[field]))
         constant = field in CONSTANT_TEXT and len(np.unique(column[column > 0])) <= 1
         if not follows and not constant:
             shown.append(field)

@@ -126,8 +126,9 @@ def test_only_genes_that_are_read_matter(proxy: Proxy, shape: ModelShape) -> Non
 
 
 def test_case_study_is_accepted(proxy: Proxy) -> None:
-    """No proxy refuses the case study's search space."""
+    """No proxy refuses the case study's search space, and each judges its baseline."""
     proxy.check(FAMILY, CHOICES)
+    assert proxy.predict(BASELINE).value > 0
 
 
 def test_a_name_survives_a_resolve(proxy: Proxy) -> None:
