@@ -12,7 +12,8 @@ from codesign.breakdown import shares
 from codesign.checks import check_scenario
 from codesign.cost import technology as technologies
 from codesign.cost.estimate import estimate
-from codesign.cost.technology import Technology, reference_accelerator
+from codesign.cost.technology import Technology
+from codesign.cost.unit_costs import reference_accelerator
 from codesign.describe import describe_accelerator, describe_design
 from codesign.design import Design, Family, Scenario
 from codesign.design_file import is_exported_design, read_design, read_exported_design

@@ -16,7 +16,8 @@ from codesign.cost import technology as technologies
 from codesign.cost.estimate import ENERGY_LEVELS, Cost, estimate
 from codesign.cost.matmul_given import GIVEN_MAPPING
 from codesign.cost.matmul_rows import Options, cost_rows
-from codesign.cost.technology import Technology, area_mm2, reference_accelerator
+from codesign.cost.technology import Technology
+from codesign.cost.unit_costs import area_mm2, reference_accelerator
 from codesign.design import KIB, Accelerator, Design
 from codesign.design_file import ModelTable, model_shape
 from codesign.errors import InputError

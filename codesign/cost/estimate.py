@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from codesign.cost.matmul import LEVELS, MatmulCosts, best_mappings
-from codesign.cost.technology import Technology, area_mm2
+from codesign.cost.technology import Technology
+from codesign.cost.unit_costs import area_mm2
 from codesign.cost.vector import vector_costs
 from codesign.design import DATAFLOWS, Accelerator, BoolArray, Design, FloatArray, IntArray, Scenario
 from codesign.errors import InputError

@@ -9,9 +9,11 @@ import numpy as np
 
 from codesign.cost import mapping
 from codesign.cost.access import Conventions
-from codesign.cost.technology import (
-    Technology,
+from codesign.cost.technology import Technology
+from codesign.cost.unit_costs import (
     accumulator_energy_pj,
+    accumulator_words_per_cycle_per_column,
+    mac_energy_pj,
     register_energy_pj,
     scratchpad_energy_pj,
 )
@@ -78,14 +80,15 @@ def hardware_rates(technology: Technology, accelerator: Accelerator) -> FloatArr
         scratchpad.words_per_cycle_per_row.value * accelerator.pe_rows
         + scratchpad.words_per_cycle_per_column.value * accelerator.pe_cols
     )
-    per_column = np.full(len(accelerator), technology.accumulator.words_per_cycle_per_column.value)
+    per_column = np.full(len(accelerator), accumulator_words_per_cycle_per_column(technology))
     return np.stack([rate, per_column, accelerator.dram_bytes_per_cycle], axis=1).astype(np.float64)
 
 
 def unit_energies_pj(technology: Technology, accelerator: Accelerator) -> FloatArray:
     """(n, LEVELS) pJ of one action at each level."""
+    bits = technology.tensors.operand_bits
     columns = [
-        np.full(len(accelerator), technology.mac.energy_pj.value),
+        np.full(len(accelerator), mac_energy_pj(technology, bits, bits)),
         register_energy_pj(technology, accelerator),
         accumulator_energy_pj(technology, accelerator),
         scratchpad_energy_pj(technology, accelerator),

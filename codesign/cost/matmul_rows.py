@@ -14,7 +14,8 @@ from codesign.cost import nest
 from codesign.cost.matmul import Convention, MatmulCosts, Objective, best_mappings
 from codesign.cost.matmul_given import GIVEN_MAPPING, cost_given
 from codesign.cost.rows_of_text import Reasons, flag, flag_each, parse_numbers, whole_numbers
-from codesign.cost.technology import Technology, area_mm2, reference_accelerator
+from codesign.cost.technology import Technology
+from codesign.cost.unit_costs import area_mm2, reference_accelerator
 from codesign.design import DATAFLOWS, Accelerator, FloatArray, IntArray
 
 REQUIRED = ("m", "k", "n", "pe_rows", "pe_cols", "scratchpad_bytes", "accumulator_bytes")

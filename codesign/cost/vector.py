@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codesign.cost.technology import Technology, accumulator_energy_pj
+from codesign.cost.technology import Technology
+from codesign.cost.unit_costs import accumulator_energy_pj
 from codesign.design import Accelerator, FloatArray
 from codesign.workload import VectorOperations
 

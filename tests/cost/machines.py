@@ -10,7 +10,10 @@ import numpy as np
 
 from codesign.cost import technology
 from codesign.cost.matmul import conventions, hardware_rates, unit_energies_pj
-from codesign.cost.technology import PositiveQuantity, Quantity, Register, Technology
+from codesign.cost.quantity import PositiveQuantity, Quantity
+from codesign.cost.technology import Technology
+from codesign.cost.technology_tables import Dram
+from codesign.cost.unit_costs import reference_accelerator
 from codesign.design import Accelerator
 from tests.cost.walk import Problem, Widths
 
@@ -23,7 +26,7 @@ def cost_model(name: str) -> Technology:
 
 def accelerator(**columns: Any) -> Accelerator:
     """Return accelerators that are 2 x 2, 1 KiB, weight stationary and 1 B/cycle where nothing else is said."""
-    reference = technology.reference_accelerator(cost_model("unit"))
+    reference = reference_accelerator(cost_model("unit"))
     named = {name: getattr(reference, name) for name in reference.__dataclass_fields__} | columns
     return Accelerator(*np.broadcast_arrays(*(np.atleast_1d(column) for column in named.values())))
 
@@ -44,15 +47,18 @@ def random_technology(rng: np.random.Generator) -> Technology:
             **ports,
         )
 
+    form = msgspec.structs.replace(model.mac.formats["int"], multiplier_energy_pj=number())
     return msgspec.structs.replace(
         model,
-        mac=msgspec.structs.replace(model.mac, energy_pj=number()),
-        register=Register(energy_pj_per_byte=number(), partial_sum_energy_pj_per_byte=number()),
+        mac=msgspec.structs.replace(model.mac, formats={"int": form}),
+        register=msgspec.structs.replace(
+            model.register, energy_pj_per_byte=number(), partial_sum_energy_pj_per_byte=number()
+        ),
         accumulator=buffer(model.accumulator),
         scratchpad=buffer(
             model.scratchpad, words_per_cycle_per_row=Quantity(value=float(rng.uniform(0, 2)), source="random")
         ),
-        dram=technology.Dram(energy_pj_per_byte=Quantity(value=float(rng.uniform(1, 100)), source="random")),
+        dram=Dram(energy_pj_per_byte=Quantity(value=float(rng.uniform(1, 100)), source="random")),
         tensors=msgspec.structs.replace(
             model.tensors, operand_bits=int(rng.choice([8, 16])), output_bits=int(rng.choice([8, 16, 32]))
         ),
