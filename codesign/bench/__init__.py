@@ -11,11 +11,11 @@ from codesign.errors import InputError, unknown_name
 Figures = list[dict[str, Any]]
 
 
-def surrogate(data: Path, write: bool) -> Figures:
+def surrogate_errors(data: Path, write: bool) -> Figures:
     """Cross-validated error and rank correlation of the perplexity surrogates; --write refits them."""
-    from codesign.bench import surrogate as module
+    from codesign.bench.surrogate import run
 
-    return module.run(data, write)
+    return run(data, write)
 
 
 def cost(data: Path, write: bool) -> Figures:
@@ -27,7 +27,20 @@ def cost(data: Path, write: bool) -> Figures:
     return cost_validation.run(data)
 
 
-BENCHES: dict[str, Callable[[Path, bool], Figures]] = {"surrogate": surrogate, "cost": cost}
+def survey_figures(_data: Path, write: bool) -> Figures:
+    """The survey's analytical model beside its Tab. 3, 5, 10, 11 and Fig. 32; needs no reference data."""
+    from codesign.bench.survey import run
+
+    if write:
+        raise InputError("bench survey: --write: nothing is fitted here")
+    return run()
+
+
+BENCHES: dict[str, Callable[[Path, bool], Figures]] = {
+    "surrogate": surrogate_errors,
+    "cost": cost,
+    "survey": survey_figures,
+}
 
 
 def run_bench(name: str, data: Path, *, write: bool) -> Figures:
