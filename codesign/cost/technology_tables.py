@@ -67,7 +67,8 @@ class Mac(Strict, frozen=True):
 
     area_mm2: Quantity
     """Area of one PE: multiplier, adder, registers, its share of the array's wiring."""
-    formats: dict[NumberFormat, MacFormat]
+    formats: dict[str, MacFormat]
+    """By NumberFormat."""
     sparsity: Literal["none", "gating", "skipping"]
     """gating: a vector of MACs whose weights are all zero takes no energy; skipping: structured zeros save cycles."""
     null_vector_width: PositiveInt
