@@ -167,7 +167,9 @@ def estimate(
     ],
     matmuls: Annotated[Path | None, typer.Option(help="Cost the matmuls of a CSV file instead.")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="CSV to write (with --matmuls).")] = None,
-    fidelity: Annotated[Fidelity, typer.Option(help="ideal = roofline, Timeloop's assumptions.")] = Fidelity.ideal,
+    fidelity: Annotated[
+        Fidelity, typer.Option(help="ideal = roofline, Timeloop's assumptions; calibrated = as RTL (--matmuls).")
+    ] = Fidelity.ideal,
     objective: Annotated[Objective, typer.Option(help="What each mapping minimises (--matmuls).")] = Objective.edp,
     perfect_factors: Annotated[bool, typer.Option(help="Only tiles that divide the matmul (--matmuls).")] = False,
     convention: Annotated[
@@ -182,8 +184,8 @@ def estimate(
     """Cost one design, broken down by operation, layer and memory level; or the matmuls of a file."""
     from codesign import estimates
 
-    if fidelity is Fidelity.calibrated:
-        raise InputError("fidelity calibrated: no shipped cost model is calibrated yet; use --fidelity ideal")
+    if fidelity is Fidelity.calibrated and matmuls is None:
+        raise InputError("fidelity calibrated: expected a file of --matmuls; a design is costed with --fidelity ideal")
     _refuse_other_options(
         for_matmuls=matmuls is not None,
         only_matmuls={
@@ -204,7 +206,13 @@ def estimate(
         if len(inputs) != 1 or output is None:
             raise InputError("estimate --matmuls FILE.csv COST -o OUT.csv: expected one cost model and an output file")
         rows, infeasible = estimates.estimate_matmuls(
-            matmuls, inputs[0], output, str(objective), str(convention), perfect_factors=perfect_factors
+            matmuls,
+            inputs[0],
+            output,
+            str(objective),
+            str(convention),
+            perfect_factors=perfect_factors,
+            fidelity=str(fidelity),
         )
         flagged = f" ({infeasible} infeasible: see the column reason)" if infeasible else ""
         typer.echo(f"{rows} rows{flagged} -> {output}")
@@ -263,7 +271,7 @@ def list_(as_json: AsJson = False) -> None:
 
 @app.command(epilog="Example: codesign bench surrogate --data ../shared/data")
 def bench(
-    name: Annotated[str, typer.Argument(help="surrogate or cost.")],
+    name: Annotated[str, typer.Argument(help="surrogate, cost, survey or rtl.")],
     data: Annotated[Path, typer.Option(help="Directory of the reference data.")],
     write: Annotated[bool, typer.Option(help="surrogate: also write the fits into the package.")] = False,
     as_json: AsJson = False,

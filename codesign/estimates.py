@@ -62,14 +62,21 @@ def estimate_input(source: str, cost_model: str, options: ScenarioOptions) -> di
 
 
 def estimate_matmuls(
-    source: Path, cost_model: str, target: Path, objective: Any, convention: Any, *, perfect_factors: bool
+    source: Path,
+    cost_model: str,
+    target: Path,
+    objective: Any,
+    convention: Any,
+    *,
+    perfect_factors: bool,
+    fidelity: Any,
 ) -> tuple[int, int]:
     """Cost the matmuls of a CSV file; see `cost.matmul_file`. Returns the number of rows, and of infeasible ones."""
     from codesign.cost.matmul_file import estimate_file
     from codesign.cost.matmul_rows import Options
 
     technology = technologies.read(cost_model).content
-    return estimate_file(source, target, technology, Options(objective, convention, perfect_factors))
+    return estimate_file(source, target, technology, Options(objective, convention, perfect_factors, fidelity))
 
 
 def _read(source: str, technology: Technology, options: ScenarioOptions) -> tuple[Design, Scenario]:

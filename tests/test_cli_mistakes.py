@@ -32,7 +32,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     ("arguments", "message"),
     [
         ("search tyni unit", "unknown search space (a path of your own ends in .toml) 'tyni'; known: survey_lm, "),
-        ("search tiny units", "unknown cost model (a path of your own ends in .toml) 'units'; known: gemmini_40nm, "),
+        ("search tiny units", "unknown cost model (a path of your own ends in .toml) 'units'; known: edgebert_12nm, "),
         ("search tiny unit --proxy surogate", "unknown proxy 'surogate'; known: module:function (your own), surrogate"),
         ("search tiny unit --proxy nowhere:f", "proxy 'nowhere:f': module 'nowhere' cannot be imported"),
         ("search tiny unit --algorithm random", "unknown algorithm 'random'; known: nsga2"),
@@ -63,7 +63,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         ("estimate tiny", "estimate INPUT COST: expected a design and a cost model"),
         ("estimate a.toml b.toml c.toml", "estimate INPUT COST: expected a design and a cost model"),
         ("estimate design.toml units", "unknown cost model"),
-        ("estimate design.toml unit --fidelity calibrated", "fidelity calibrated: no shipped cost model is calibrated"),
+        ("estimate design.toml unit --fidelity calibrated", "fidelity calibrated: expected a file of --matmuls"),
         ("estimate design.toml unit --objective energy", "estimate: --objective: applies to a file of --matmuls"),
         ("estimate design.toml unit --perfect-factors -o x", "--output, --perfect-factors: applies to a file of"),
         ("estimate design.toml unit --convention zigzag", "estimate: --convention: applies to a file of --matmuls"),
@@ -74,7 +74,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         ("estimate --matmuls in.csv unit unit -o out.csv", "expected one cost model and an output file"),
         ("estimate --matmuls none.csv unit -o out.csv", "none.csv: no such file"),
         ("estimate --matmuls in.csv unit -o in.csv", "in.csv: the output would overwrite the input"),
-        ("show tyni", "unknown shipped file 'tyni'; known: gemmini_40nm, horowitz_45nm"),
+        ("show tyni", "unknown shipped file 'tyni'; known: edgebert_12nm, eyeriss_like, gemmini_40nm"),
         ("bench speed --data .", "unknown benchmark 'speed'; known: "),
     ],
 )

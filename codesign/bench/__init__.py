@@ -36,10 +36,20 @@ def survey_figures(_data: Path, write: bool) -> Figures:
     return run()
 
 
+def rtl_errors(data: Path, write: bool) -> Figures:
+    """Calibrated cycles beside RTL, each layer left out of the fit; and the coefficients of the fit."""
+    from codesign.bench.rtl import run
+
+    if write:
+        raise InputError("bench rtl: --write: copy the coefficients it prints into the cost model's [calibration]")
+    return run(data)
+
+
 BENCHES: dict[str, Callable[[Path, bool], Figures]] = {
     "surrogate": surrogate_errors,
     "cost": cost,
     "survey": survey_figures,
+    "rtl": rtl_errors,
 }
 
 

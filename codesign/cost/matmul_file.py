@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from codesign.cost.matmul_given import GIVEN_MAPPING
-from codesign.cost.matmul_rows import REQUIRED, WRITTEN, Options, cost_rows
+from codesign.cost.matmul_rows import REQUIRED, UNCERTAINTY, WRITTEN, Options, cost_rows
 from codesign.cost.rows_of_text import Reasons
 from codesign.cost.technology import Technology
 from codesign.errors import InputError
@@ -31,22 +31,24 @@ def estimate_file(source: Path, target: Path, technology: Technology, options: O
     Args:
         source: CSV with the columns REQUIRED; optional `dataflow` (ws or os), `dram_bytes_per_cycle`, and a given
             mapping in the columns GIVEN_MAPPING. Other columns are kept; empty lines are skipped.
-        target: CSV written with the input columns, then WRITTEN. It appears when it is whole.
+        target: CSV written with the input columns, then WRITTEN (calibrated: then UNCERTAINTY). It appears when it is
+            whole.
         technology: what one action costs; also gives the DRAM bandwidth and dataflow where the file names none.
-        options: objective, convention, mapping space.
+        options: objective, convention, mapping space, fidelity.
 
     Returns:
         the number of rows, and of those that are not feasible.
 
     Raises:
-        InputError: unreadable file, missing columns, or an output that cannot be written.
+        InputError: unreadable file, missing columns, an output that cannot be written, options that have no effect on
+            given mappings, or rows that cannot be calibrated.
     """
     target = _writable(target, source)
     temporary = target.with_name(target.name + ".part")
     rows = infeasible = 0
     try:
         with temporary.open("w", encoding="utf-8", newline="") as out:
-            for chunk, reasons in _chunks(source):
+            for chunk, reasons in _chunks(source, options):
                 costed = cost_rows(chunk, technology, options, reasons)
                 costed.to_csv(out, index=False, header=rows == 0, lineterminator="\n")
                 rows += len(chunk)
@@ -72,7 +74,7 @@ def _writable(target: Path, source: Path) -> Path:
     return resolved
 
 
-def _chunks(source: Path) -> Iterator[tuple[pd.DataFrame, Reasons]]:
+def _chunks(source: Path, options: Options) -> Iterator[tuple[pd.DataFrame, Reasons]]:
     """Yield rows as columns of text, with the reason of those whose number of fields is wrong."""
     try:
         with source.open(encoding="utf-8-sig", newline="") as file:  # -sig: a byte order mark is no part of a name
@@ -80,7 +82,7 @@ def _chunks(source: Path) -> Iterator[tuple[pd.DataFrame, Reasons]]:
             header = next(lines, None)
             if header is None:
                 raise InputError(f"{source}: the file is empty; expected columns {', '.join(REQUIRED)}")
-            _check_header(source, header)
+            _check_header(source, header, options)
             while chunk := list(islice(lines, CHUNK_ROWS)):
                 yield _table(chunk, header)
     except FileNotFoundError:
@@ -99,7 +101,7 @@ def _table(lines: list[list[str]], header: list[str]) -> tuple[pd.DataFrame, Rea
     return pd.DataFrame(lines, columns=header, dtype=object), reasons
 
 
-def _check_header(source: Path, columns: list[str]) -> None:
+def _check_header(source: Path, columns: list[str], options: Options) -> None:
     missing = [name for name in REQUIRED if name not in columns]
     if missing:
         raise InputError(f"{source}: missing columns {', '.join(missing)}; got {', '.join(columns)}")
@@ -109,6 +111,12 @@ def _check_header(source: Path, columns: list[str]) -> None:
     partial = [name for name in GIVEN_MAPPING if name not in columns]
     if partial and len(partial) < len(GIVEN_MAPPING):
         raise InputError(f"{source}: a given mapping needs all of its columns; missing {', '.join(partial)}")
-    taken = [name for name in WRITTEN if name in columns]
+    if not partial and options.search:
+        raise InputError(
+            f"{source}: {', '.join(options.search)}: has no effect on a given mapping; leave it out, or leave out the "
+            f"columns {', '.join(GIVEN_MAPPING)}"
+        )
+    written = WRITTEN if options.fidelity == "ideal" else (*WRITTEN, *UNCERTAINTY)
+    taken = [name for name in written if name in columns]
     if taken:
         raise InputError(f"{source}: columns {', '.join(taken)} are written by this command; rename them")

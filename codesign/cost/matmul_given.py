@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from codesign.cost import nest
+from codesign.cost.calibration import Calibration, coefficients
 from codesign.cost.matmul import Convention, conventions, hardware_rates, unit_energies_pj
 from codesign.cost.rows_of_text import Reasons, flag, flag_each, whole_numbers
 from codesign.cost.technology import Technology
@@ -22,6 +23,7 @@ def cost_given(
     accelerator: Accelerator,
     technology: Technology,
     convention: Convention,
+    calibration: Calibration | None,
     reasons: Reasons,
 ) -> tuple[dict[str, FloatArray], list[str]]:
     """Return the costs of rows by name, and what to call their mappings; flags rows whose mapping is none.
@@ -32,6 +34,7 @@ def cost_given(
         accelerator: of each row.
         technology: what one action costs.
         convention: how accesses are counted.
+        calibration: what to add to ideal cycles, if anything.
         reasons: (rows,) what is wrong with each row; filled in.
     """
     flag(reasons, accelerator.dataflow != 0, "dataflow: a given mapping is weight stationary (ws)")
@@ -40,8 +43,23 @@ def cost_given(
     energies = unit_energies_pj(technology, accelerator)
     widths = conventions(technology, convention)
     rates = hardware_rates(technology, accelerator)
-    nest.nest_rows(extents.astype(np.float64), loops, lengths, factors, widths, rates, energies, out)
+    volumes = extents.astype(np.float64)
+    nest.nest_rows(volumes, loops, lengths, factors, widths, rates, energies, out)
     result = dict(zip(nest.NEST_RESULT, out.T, strict=True))
+    if calibration is not None:
+        arrays = np.column_stack([accelerator.pe_rows, accelerator.pe_cols, accelerator.dram_bytes_per_cycle])
+        ideal, result["cycles"] = result["cycles"].copy(), np.empty(len(out))
+        nest.calibrated_rows(
+            ideal,
+            volumes,
+            loops,
+            lengths,
+            factors,
+            arrays,
+            (widths[0], widths[0], widths[1], widths[2]),
+            coefficients(calibration),
+            result["cycles"],
+        )
     _flag_coverage(nest.covered(loops, lengths, factors), extents, reasons)
     _flag_misfits(result, factors, accelerator, widths[0], widths[2], reasons)
     results = {

@@ -6,17 +6,20 @@ A row that cannot be costed is flagged with its reason; the others are not affec
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from codesign.cost import nest
+from codesign.cost.calibration import Calibration
 from codesign.cost.matmul import Convention, MatmulCosts, Objective, best_mappings
 from codesign.cost.matmul_given import GIVEN_MAPPING, cost_given
 from codesign.cost.rows_of_text import Reasons, flag, flag_each, parse_numbers, whole_numbers
 from codesign.cost.technology import Technology
 from codesign.cost.unit_costs import area_mm2, reference_accelerator
 from codesign.design import DATAFLOWS, Accelerator, FloatArray, IntArray
+from codesign.errors import InputError
 
 REQUIRED = ("m", "k", "n", "pe_rows", "pe_cols", "scratchpad_bytes", "accumulator_bytes")
 DATAFLOW_NAMES = {"ws": 0, "os": 1} | {name: code for code, name in enumerate(DATAFLOWS)}
@@ -32,6 +35,10 @@ RESULTS = (
 BANDWIDTHS = (1e-9, 1e12)
 """The least and largest DRAM bandwidth (bytes a cycle), so that no cost leaves the range of numbers."""
 WRITTEN = (*RESULTS, "mapping", "feasible", "reason")
+UNCERTAINTY = ("cycles_low", "cycles_high")
+"""Written too, last, where cycles are calibrated: 10th and 90th percentile of what RTL may take."""
+
+Fidelity = Literal["ideal", "calibrated"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,13 @@ class Options:
     objective: Objective = "edp"
     convention: Convention = "timeloop"
     perfect_factors: bool = False
+    fidelity: Fidelity = "ideal"
+
+    @property
+    def search(self) -> dict[str, object]:
+        """What has no effect on a given mapping, by the name of its option, where it is not the default."""
+        chosen = {"--objective": self.objective, "--perfect-factors": self.perfect_factors}
+        return {name: value for name, value in chosen.items() if value not in ("edp", False)}
 
 
 def cost_rows(
@@ -51,9 +65,13 @@ def cost_rows(
     Args:
         rows: has the columns REQUIRED; see `matmul_file.estimate_file` for the optional ones.
         technology: what one action costs.
-        options: objective, convention, mapping space.
+        options: objective, convention, mapping space, fidelity.
         reasons: (rows,) why a row is out already, empty where it is not.
+
+    Raises:
+        InputError: the rows cannot be calibrated: the cost model is not, or no mapping is given.
     """
+    calibration = _calibration(technology, options)
     reasons = np.full(len(rows), "", dtype=object) if reasons is None else reasons.copy()
     text = {name: rows[name].fillna("").tolist() for name in rows.columns}
     numbers = {name: whole_numbers(text[name], name, reasons) for name in REQUIRED}
@@ -62,7 +80,10 @@ def cost_rows(
     undeclared = ~np.isin(accelerator.dataflow, [DATAFLOWS.index(name) for name in technology.dataflows])
     flag(reasons, undeclared, f"dataflow: the cost model declares {', '.join(technology.dataflows)} only")
     if set(GIVEN_MAPPING) <= set(text):
-        results, mappings = cost_given(text, extents, accelerator, technology, options.convention, reasons)
+        convention = options.convention
+        results, mappings = cost_given(text, extents, accelerator, technology, convention, calibration, reasons)
+    elif calibration is not None:
+        raise InputError("fidelity calibrated: expected a given mapping; best mappings are found with --fidelity ideal")
     else:
         results, mappings = _cost_best(extents, accelerator, technology, options, reasons)
     results["edp_pj_cycles"] = results["energy_pj"] * results["cycles"]
@@ -74,7 +95,23 @@ def cost_rows(
     table["mapping"] = np.where(feasible, mappings, "")
     table["feasible"] = np.where(feasible, "true", "false")
     table["reason"] = reasons
+    if calibration is not None:
+        ratios = (calibration.low_ratio.value, calibration.high_ratio.value)
+        for name, ratio in zip(UNCERTAINTY, ratios, strict=True):
+            table[name] = table["cycles"] * ratio
     return table
+
+
+def _calibration(technology: Technology, options: Options) -> Calibration | None:
+    """Return what to add to ideal cycles, if anything."""
+    if options.fidelity == "ideal":
+        return None
+    if technology.calibration is None:
+        raise InputError(
+            f"fidelity calibrated: expected a cost model with a table [calibration], got {technology.description!r}; "
+            "use --fidelity ideal"
+        )
+    return technology.calibration
 
 
 def _accelerator(

@@ -17,6 +17,8 @@ import numba
 import numpy as np
 
 from codesign.cost.access import Conventions, Counts, cycles_of, energy_of, jit, jit_parallel
+from codesign.cost.calibrated import ByteWidths, calibrated_cycles
+from codesign.cost.calibration import Coefficients
 from codesign.design import FloatArray, IntArray
 from codesign.errors import InputError
 
@@ -158,6 +160,57 @@ def nest_rows(
         out[i, 2], out[i, 3], out[i, 4] = counted[2], counted[3], counted[4]
         out[i, 5], out[i, 6] = outputs, operands
         out[i, 7] = registers / (spatial[i, 0] * spatial[i, 1])
+
+
+@jit_parallel
+def calibrated_rows(
+    ideal: FloatArray,
+    extents: FloatArray,
+    loops: IntArray,
+    numbers: IntArray,
+    spatial: FloatArray,
+    arrays: FloatArray,
+    widths: ByteWidths,
+    coefficients: Coefficients,
+    out: FloatArray,
+) -> None:
+    """Give rows of given nests calibrated cycles, on all cores.
+
+    Inside a tile the hardware has its own order: each piece of weights enters the array once a tile, and all rows of
+    the tile stream past it. So only the loops at the DRAM level, the tiles that they leave, the spatial factors and the
+    spilled partial sums count here; the loops inside a tile count through `ideal`.
+
+    Args:
+        ideal: (rows,) cycles as of `nest_rows`.
+        extents: (rows, 3) M, K, N.
+        loops: (rows, MAX_LOOPS, 3) level, dimension, trips; outermost first.
+        numbers: (rows,) loops in use.
+        spatial: (rows, 2) K on rows, N on columns.
+        arrays: (rows, 3) rows and columns of the array, DRAM bytes a cycle.
+        widths: bytes of the words that cross to DRAM; partial sums as wide as the accumulator, in any convention.
+        coefficients: of the cost model's calibration.
+        out: (rows,) filled.
+    """
+    for i in numba.prange(len(extents)):
+        M, K, N = extents[i, 0], extents[i, 1], extents[i, 2]
+        on_rows, on_columns = spatial[i, 0], spatial[i, 1]
+        trips_m = M / _tile(loops[i], numbers[i], 1, 0, 1.0)
+        trips_k = K / _tile(loops[i], numbers[i], 1, 1, on_rows)
+        trips_n = N / _tile(loops[i], numbers[i], 1, 2, on_columns)
+        outputs = _tile(loops[i], numbers[i], 2, 0, 1.0) * _tile(loops[i], numbers[i], 2, 2, on_columns)
+        spills = outputs * _refetches(loops[i], numbers[i], 2, 0, 2) - M * N
+        steps = (K / on_rows) * (N / on_columns)
+        out[i] = calibrated_cycles(
+            ideal[i],
+            (M, K, N),
+            (trips_m, trips_k, trips_n),
+            M * steps,
+            (trips_m * steps, M / trips_m),
+            spills,
+            widths,
+            (arrays[i, 0], arrays[i, 1], arrays[i, 2]),
+            coefficients,
+        )
 
 
 def pack(nests: list[Nest]) -> tuple[IntArray, IntArray, FloatArray]:

@@ -7,9 +7,10 @@ under one global buffer (Eyeriss), a vector-MAC unit with its load and drain pha
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, get_args
 
 from codesign import files
+from codesign.cost.calibration import Calibration
 from codesign.cost.quantity import Source, Strict
 from codesign.cost.technology_tables import (
     L2,
@@ -20,6 +21,7 @@ from codesign.cost.technology_tables import (
     Floorplan,
     Leakage,
     Mac,
+    NumberFormat,
     ReferenceAccelerator,
     Register,
     Scratchpad,
@@ -49,6 +51,8 @@ class Technology(Strict, frozen=True, kw_only=True):
     vector_unit: VectorUnit
     tensors: Tensors
     leakage: Leakage | None = None
+    calibration: Calibration | None = None
+    """None: the fidelity `calibrated` is refused."""
     floorplan: Floorplan
     reference_accelerator: ReferenceAccelerator
 
@@ -82,9 +86,14 @@ def _tensors(technology: Technology) -> str:
 
 def _mac(technology: Technology) -> str:
     mac, tensors = technology.mac, technology.tensors
+    known = sorted(get_args(NumberFormat))
+    unknown = sorted(set(mac.formats) - set(known))
+    if unknown:
+        return f"mac.formats: expected names among {known}, got {unknown[0]!r}"
     if tensors.number_format not in mac.formats:
-        known = sorted(mac.formats)
-        return f"tensors.number_format: expected one of mac.formats {known}, got {tensors.number_format!r}"
+        return (
+            f"tensors.number_format: expected one of mac.formats {sorted(mac.formats)}, got {tensors.number_format!r}"
+        )
     for name, table in mac.formats.items():
         if not table.widths:
             return f"mac.formats.{name}.widths: expected at least one operand width, got []"
