@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from codesign.design import BoolArray, Family, IntArray, ModelShape, Scenario
+from codesign.design import BoolArray, Family, ModelShape, Scenario
 from codesign.errors import InputError
+from codesign.layer_fields import GROUPED, WHERE_READ, allowed, expected, where_read
 
 STACK_ORDERS = (("encoder",), ("decoder",), ("encoder", "decoder"))
 
@@ -14,9 +15,6 @@ MOST_TOKENS = 2**24
 
 MOST_ROWS = 2**24
 """Of an embedding; the output projection is a matmul of as many outputs."""
-
-# Columns of (n, S, L), in the order in which they are checked.
-_LAYER_COLUMNS = ("heads", "kv_heads", "head_width", "value_width", "ffn")
 
 
 def check_family(family: Family) -> None:
@@ -49,9 +47,8 @@ def check_shape(shape: ModelShape) -> None:
     _check_axes(shape)
     _refuse(shape, shape.hidden[:, None, None] < 1, "hidden: expected at least 1", "hidden")
     _refuse(shape, shape.layers[:, :, None] < 1, "layers: expected at least 1", "layers")
-    for name in _LAYER_COLUMNS:
-        column = getattr(shape, name)
-        _refuse(shape, column < 0, f"{name}: expected 0 or more", name)
+    for name, column in shape.layer_columns().items():
+        _refuse(shape, ~(column >= 0), f"{name}: expected 0 or more", name)
         _refuse(shape, ~shape.active & (column != 0), f"{name}: expected 0 beyond the last layer", name)
     attends = shape.heads > 0
     for name in ("kv_heads", "head_width", "value_width"):
@@ -60,11 +57,24 @@ def check_shape(shape: ModelShape) -> None:
     _refuse(shape, ~attends & (shape.kv_heads > 0), "kv_heads: expected 0 in a layer without attention", "kv_heads")
     ragged = shape.heads % np.maximum(shape.kv_heads, 1) != 0
     _refuse(shape, ragged, "heads: expected a multiple of kv_heads", "heads", "kv_heads")
+    _check_groups(shape)
     if shape.family.shared_layers:
-        for name in _LAYER_COLUMNS:
-            column = getattr(shape, name)
+        for name, column in shape.layer_columns().items():
             unlike = shape.active & (column != column[:, :, :1])
             _refuse(shape, unlike, f"{name}: expected the same in all layers, because shared_layers is set", name)
+
+
+def _check_groups(shape: ModelShape) -> None:
+    """Refuse widths, densities and spans beyond their ranges, and any of them where no equation reads it."""
+    columns, read = shape.layer_columns(), where_read(shape.heads > 0, shape.ffn > 0)
+    for name in [name for name in GROUPED if name in columns]:
+        place = " or ".join("attention" if part == "heads" else "FFN" for part in WHERE_READ[name])
+        bad = read[name] & ~allowed(name, columns[name])
+        _refuse(shape, bad, f"{name}: expected {expected(name)} in a layer with {place}", name)
+        _refuse(shape, ~read[name] & (columns[name] != 0), f"{name}: expected 0 in a layer without {place}", name)
+    if shape.family.structured and shape.sparsity is None:
+        raise InputError("structured: it says how weights are removed, but the model has no attention_density and "
+                         "ffn_density; give them or leave it out")  # fmt: skip
 
 
 def check_scenario(family: Family, scenario: Scenario) -> None:
@@ -99,9 +109,10 @@ def check_scenario(family: Family, scenario: Scenario) -> None:
 def _check_axes(shape: ModelShape) -> None:
     """Refuse columns whose axes do not agree."""
     n, S, L = len(shape.hidden), len(shape.family.stacks), shape.heads.shape[-1]
-    expected = {"hidden": (n,), "layers": (n, S)} | dict.fromkeys(_LAYER_COLUMNS, (n, S, L))
+    columns = {"hidden": shape.hidden, "layers": shape.layers} | shape.layer_columns()
+    expected = {"hidden": (n,), "layers": (n, S)} | dict.fromkeys(list(columns)[2:], (n, S, L))
     for name, axes in expected.items():
-        got = getattr(shape, name).shape
+        got = columns[name].shape
         if got != axes:
             raise InputError(f"{name}: expected shape {axes} (design, stack, layer), got {got}")
     _refuse(shape, shape.layers[:, :, None] > L, f"layers: expected at most {L}, the layers given", "layers")
@@ -117,9 +128,6 @@ def _refuse(shape: ModelShape, bad: BoolArray, expectation: str, *names: str) ->
         place.append(shape.family.stacks[axes[1]])
     if bad.shape[2] > 1:
         place.append(f"layer {axes[2]}")
-    got = ", ".join(f"{name} = {_at(getattr(shape, name), axes)}" for name in names)
+    columns = {"hidden": shape.hidden, "layers": shape.layers} | shape.layer_columns()
+    got = ", ".join(f"{name} = {columns[name][tuple(axes[: columns[name].ndim])]}" for name in names)
     raise InputError(f"{expectation}, got {got} ({', '.join(place)})")
-
-
-def _at(column: IntArray, axes: IntArray) -> int:
-    return int(column[tuple(axes[: column.ndim])])

@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from codesign.design import DATAFLOWS, KIB, Accelerator, Design, ModelShape
-from codesign.design_file import LAYER_FIELDS
 
 
 def describe_design(design: Design) -> dict[str, Any]:
@@ -20,10 +19,13 @@ def describe_design(design: Design) -> dict[str, Any]:
 
 
 def describe_model(shape: ModelShape) -> dict[str, Any]:
-    """Return one model shape: family, layers, hidden, and a list a layer column; plain ints and strings."""
+    """Return one model shape: family, layers, hidden, and a list a layer column; plain numbers and strings.
+
+    Columns of groups that the shape lacks do not appear.
+    """
     _require_one(shape)
-    lists = {name: [getattr(shape, name)[0, s, :n].tolist() for s, n in enumerate(shape.layers[0])]
-             for name in LAYER_FIELDS}  # fmt: skip
+    lists = {name: [column[0, s, :n].tolist() for s, n in enumerate(shape.layers[0])]
+             for name, column in shape.layer_columns().items()}  # fmt: skip
     return {
         "family": msgspec.to_builtins(shape.family) | {"stacks": list(shape.family.stacks)},
         "layers": _by_stack(shape, shape.layers[0].tolist()),

@@ -15,8 +15,20 @@ from msgspec import Meta
 
 from codesign import files
 from codesign.checks import check_scenario, check_shape
-from codesign.design import DATAFLOWS, KIB, Accelerator, Dataflow, Design, Family, ModelShape, Scenario
+from codesign.design import (
+    DATAFLOWS,
+    KIB,
+    LAYER_FIELDS,
+    Accelerator,
+    Dataflow,
+    Design,
+    Family,
+    ModelShape,
+    Scenario,
+    grouped,
+)
 from codesign.errors import InputError
+from codesign.layer_fields import FOLLOWS, GROUPED, blanked, groups_of, type_of
 
 Count = Annotated[int, Meta(ge=1, le=2**20)]
 CountOrNone = Annotated[int, Meta(ge=0, le=2**20)]
@@ -27,7 +39,9 @@ Kib = Annotated[float, Meta(gt=0, le=2**30, multiple_of=1 / KIB)]
 PerLayer = CountOrNone | Annotated[list[CountOrNone], Meta(min_length=1)]
 """One number for all layers, or one for each."""
 
-LAYER_FIELDS = ("heads", "kv_heads", "head_width", "value_width", "ffn")
+Density = Annotated[float, Meta(ge=0, le=1)]
+
+PerLayerDensity = Density | Annotated[list[Density], Meta(min_length=1)]
 
 ACCELERATOR_FIELDS = {
     "pe_rows": "pe_rows",
@@ -56,6 +70,16 @@ class ModelTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Width of a value head; absent = head_width."""
     ffn: PerLayer
     """Inner size of the FFN; 0 removes it."""
+    weight_bits: PerLayer | None = None
+    """Bits of a weight of attention and FFN; absent (then without activation_bits) = the cost model's operands."""
+    activation_bits: PerLayer | None = None
+    """Bits of what their products read besides."""
+    attention_density: PerLayerDensity | None = None
+    """Fraction of the attention's weights that is not zero; absent (then without ffn_density) = dense."""
+    ffn_density: PerLayerDensity | None = None
+    """Fraction of the FFN's weights that is not zero."""
+    span: PerLayer | None = None
+    """Keys that each query of self-attention sees; absent = all, 0 removes the attention like heads = 0."""
 
 
 class AcceleratorTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -132,20 +156,18 @@ def model_shape(family: Family, tables: Sequence[ModelTable], max_layers: int | 
     """
     check_one_stack(family)
     depth = max_layers or max(table.layers for table in tables)
-    columns = {name: np.zeros((len(tables), 1, depth), dtype=np.int64) for name in LAYER_FIELDS}
+    names = (*LAYER_FIELDS, *groups_of("model", [name for name in GROUPED if getattr(tables[0], name) is not None]))
+    columns = {name: np.zeros((len(tables), 1, depth), dtype=type_of(name)) for name in names}
     for row, table in enumerate(tables):
         if table.layers > depth:
             raise InputError(f"model.layers: expected at most {depth}, got {table.layers}")
-        for name, values in _layer_values(table).items():
-            columns[name][row, 0, : table.layers] = values
-    attends = columns["heads"] > 0
-    for name in ("kv_heads", "head_width", "value_width"):
-        columns[name] *= attends
+        for name in names:
+            columns[name][row, 0, : table.layers] = _layer_values(table, name)
     return ModelShape(
         family=family,
         layers=np.array([[table.layers] for table in tables], dtype=np.int64),
         hidden=np.array([table.hidden for table in tables], dtype=np.int64),
-        **columns,
+        **grouped(blanked(columns)),
     )
 
 
@@ -181,19 +203,18 @@ def column_of(design: Design, field: str) -> Any:
     """Return the column of a field of a file: (n,), or (n, 1, L) where layers differ."""
     if field in ACCELERATOR_FIELDS:
         return getattr(design.accelerator, ACCELERATOR_FIELDS[field])
-    column = getattr(design.shape, field)
-    return column[:, 0] if field == "layers" else column
+    if field in ("layers", "hidden"):
+        return design.shape.layers[:, 0] if field == "layers" else design.shape.hidden
+    return design.shape.layer_columns()[field]
 
 
-def _layer_values(table: ModelTable) -> dict[str, int | list[int]]:
-    values: dict[str, int | list[int]] = {
-        "heads": table.heads,
-        "kv_heads": table.heads if table.kv_heads is None else table.kv_heads,
-        "head_width": table.head_width,
-        "value_width": table.head_width if table.value_width is None else table.value_width,
-        "ffn": table.ffn,
-    }
-    for name, value in values.items():
-        if isinstance(value, list) and len(value) != table.layers:
-            raise InputError(f"model.{name}: expected {table.layers} values, one a layer, got {len(value)}")
-    return values
+def _layer_values(table: ModelTable, name: str) -> int | float | list[int] | list[float]:
+    """Return what a table says about a per-layer field."""
+    value: int | float | list[int] | list[float] | None = getattr(table, name)
+    if value is None and name in FOLLOWS:
+        return _layer_values(table, FOLLOWS[name])
+    if value is None:
+        raise InputError(f"model.{name}: expected in all designs or in none, got some without it")
+    if isinstance(value, list) and len(value) != table.layers:
+        raise InputError(f"model.{name}: expected {table.layers} values, one a layer, got {len(value)}")
+    return value

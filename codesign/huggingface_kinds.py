@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from codesign import huggingface_configs as configs
-from codesign.design import Family, IntArray, ModelShape, Stack
-from codesign.design_file import LAYER_FIELDS
+from codesign.design import LAYER_FIELDS, Family, IntArray, ModelShape, Stack, grouped
 
 # Classes of transformers whose name ends like this project their output to the vocabulary.
 _LM_HEADS = ("LMHeadModel", "ForCausalLM", "ForConditionalGeneration")
@@ -185,4 +184,6 @@ def _shape(family: Family, hidden: int, stacks: Sequence[Mapping[str, Sequence[i
         return np.array([padded], dtype=np.int64)  # (1, S, L)
 
     columns = {name: column(name) for name in LAYER_FIELDS}
-    return ModelShape(family, np.array([layers], dtype=np.int64), np.array([hidden], dtype=np.int64), **columns)
+    return ModelShape(
+        family, np.array([layers], dtype=np.int64), np.array([hidden], dtype=np.int64), **grouped(columns)
+    )

@@ -1,11 +1,17 @@
-"""How many weights a shape has, by the part that holds them."""
+"""How many weights a shape has, by the part that holds them, and how many bits they take.
+
+Weights that a density removes count as parameters: the numbers are those of the dense shape. What they save is in
+`stored_bits`.
+"""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
 from codesign.checks import check_shape
-from codesign.design import IntArray, ModelShape
+from codesign.design import IntArray, LayerColumn, ModelShape
 
 
 def parameters(shape: ModelShape) -> dict[str, IntArray]:
@@ -31,6 +37,51 @@ def total_parameters(shape: ModelShape) -> IntArray:
     return np.asarray(sum(parameters(shape).values()))
 
 
+def stored_bits(shape: ModelShape, operand_bits: int) -> IntArray:
+    """Return (n,) bits that hold all weights of a shape, each matrix dense or with a bit mask, whichever is smaller.
+
+    bits = z b + e,  z = round(density x elements)
+
+    where:
+        b  bits of one number: weight_bits, or `operand_bits` where the shape says none
+        z  numbers that are not zero
+        e  bits of the mask: one an element, or one a row where whole rows are removed (`Family.structured`)
+
+    Embeddings, norms, biases, pooler and output projection are dense and `operand_bits` wide.
+
+    Source: bit mask after NVMExplorer (Pentecost 2022), bitmask_utils.encoded_capacity (bits = nnz b + N).
+    Left out: padding of numbers to bytes or banks.
+    """
+    matrices = _attention_matrices(shape) + _ffn_matrices(shape)
+    inside = _over_layers(shape, np.asarray(sum(matrix.elements for matrix in matrices)))
+    bits = sum(_stored(shape, matrix, operand_bits) for matrix in matrices)
+    return (total_parameters(shape) - inside) * operand_bits + _over_layers(shape, np.asarray(bits))
+
+
+class _Matrix(NamedTuple):
+    """One weight matrix a layer, (n, S, L) each; all zeros where it is removed."""
+
+    rows: IntArray  # inputs
+    columns: IntArray  # outputs
+    copies: IntArray | int  # of the same sizes
+    density: LayerColumn | int
+
+    @property
+    def elements(self) -> IntArray:
+        return self.rows * self.columns * self.copies
+
+
+def _stored(shape: ModelShape, matrix: _Matrix, operand_bits: int) -> IntArray:
+    """(n, S, L) bits of one matrix a layer."""
+    width = operand_bits if shape.precision is None else shape.precision.weight_bits
+    elements = matrix.rows * matrix.columns
+    if shape.family.structured:
+        kept, mask = np.rint(matrix.rows * matrix.density).astype(np.int64) * matrix.columns, matrix.rows
+    else:
+        kept, mask = np.rint(elements * matrix.density).astype(np.int64), elements
+    return np.asarray(matrix.copies * np.minimum(elements * width, kept * width + mask))
+
+
 def _over_layers(shape: ModelShape, weights: IntArray) -> IntArray:
     """Sum (n, S, L) to (n,); layers that share their weights count once."""
     counted = weights[:, :, :1] if shape.family.shared_layers else weights
@@ -45,23 +96,35 @@ def _attentions(shape: ModelShape) -> IntArray:
     return np.asarray((shape.heads > 0) * in_stack[:, None])
 
 
+def _attention_matrices(shape: ModelShape) -> list[_Matrix]:
+    """Query, key, value and output projections."""
+    d, copies = shape.hidden[:, None, None], _attentions(shape)
+    density = 1 if shape.sparsity is None else shape.sparsity.attention_density
+    outward, inward = shape.heads * shape.value_width, shape.heads * shape.head_width
+    widths = (inward, shape.kv_heads * shape.head_width, shape.kv_heads * shape.value_width)
+    into = [_Matrix(np.broadcast_to(d, width.shape), width, copies, density) for width in widths]
+    return [*into, _Matrix(outward, np.broadcast_to(d, outward.shape), copies, density)]
+
+
 def _attention(shape: ModelShape) -> IntArray:
     """(n, S, L) query, key, value and output projections with their biases."""
-    d = shape.hidden[:, None, None]
-    query, mixed = shape.heads * shape.head_width, shape.heads * shape.value_width
-    key, value = shape.kv_heads * shape.head_width, shape.kv_heads * shape.value_width
-    matrices = d * (query + key + value) + mixed * d
-    biases = int(shape.family.attention_bias) * (query + key + value + d)
-    return np.asarray(_attentions(shape) * (matrices + biases))
+    matrices = _attention_matrices(shape)
+    biases = int(shape.family.attention_bias) * _attentions(shape) * sum(matrix.columns for matrix in matrices)
+    return np.asarray(sum(matrix.elements for matrix in matrices) + biases)
+
+
+def _ffn_matrices(shape: ModelShape) -> list[_Matrix]:
+    """The matrix (gated: two) into the FFN and the one out of it."""
+    d, f = np.broadcast_to(shape.hidden[:, None, None], shape.ffn.shape), shape.ffn
+    density = 1 if shape.sparsity is None else shape.sparsity.ffn_density
+    return [_Matrix(d, f, 2 if shape.family.gated_ffn else 1, density), _Matrix(f, d, 1, density)]
 
 
 def _ffn(shape: ModelShape) -> IntArray:
-    """(n, S, L) the matrix (gated: two) into the FFN and the one out of it, with their biases."""
-    d, f = shape.hidden[:, None, None], shape.ffn
-    inward = 2 if shape.family.gated_ffn else 1
-    matrices = inward * d * f + f * d
-    biases = int(shape.family.ffn_bias) * (inward * f + d)
-    return np.asarray((f > 0) * (matrices + biases))
+    """(n, S, L) the matrices of the FFN with their biases."""
+    matrices = _ffn_matrices(shape)
+    biases = sum(matrix.columns * matrix.copies for matrix in matrices) * int(shape.family.ffn_bias)
+    return np.asarray((shape.ffn > 0) * (sum(matrix.elements for matrix in matrices) + biases))
 
 
 def _norms(shape: ModelShape) -> IntArray:

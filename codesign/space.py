@@ -1,8 +1,8 @@
 """The search space: a population of genomes in, a population of designs out, and back.
 
 A genome is a row of integers, one a gene: the position of the value among the gene's choices. In canonical form a gene
-that no equation reads is 0: those of layers beyond the depth, and of an attention that was removed. Two genomes are the
-same design exactly if their canonical forms are equal.
+that no equation reads is 0: those of layers beyond the depth, and of an attention or FFN that was removed. Two genomes
+are the same design exactly if their canonical forms are equal.
 """
 
 from __future__ import annotations
@@ -14,42 +14,25 @@ from typing import Any
 
 import numpy as np
 
-from codesign.design import Accelerator, BoolArray, Design, Family, IntArray, ModelShape, Scenario
-from codesign.design_file import ACCELERATOR_FIELDS, LAYER_FIELDS, codes, column_of, word
+from codesign.design import (
+    LAYER_FIELDS,
+    Accelerator,
+    BoolArray,
+    Design,
+    Family,
+    IntArray,
+    ModelShape,
+    Scenario,
+    grouped,
+)
+from codesign.design_file import ACCELERATOR_FIELDS, codes, column_of, word
 from codesign.errors import InputError
-
-FOLLOWS = {"kv_heads": "heads", "value_width": "head_width"}
-"""What a field is equal to where it is absent."""
-
-ATTENTION_FIELDS = ("kv_heads", "head_width", "value_width")
-"""Per-layer fields that mean nothing in a layer without heads."""
-
-ALL_LAYERS = -1
+from codesign.genes import ALL_LAYERS, Gene
+from codesign.layer_fields import FOLLOWS, GROUPED, blanked, type_of, where_read
+from codesign.space_size import count_designs
 
 MOST_ENUMERATED = 2**20
 """Genomes that are looked through to enumerate a space."""
-
-
-@dataclass(frozen=True)
-class Gene:
-    """One position of the genome."""
-
-    field: str
-    layer: int
-    """0-based for a gene of one layer, ALL_LAYERS otherwise."""
-    values: tuple[Any, ...]
-    ordered: bool
-    """Whether neighbouring positions are similar, so that a step is a small change."""
-
-    @property
-    def name(self) -> str:
-        """The field, with the layer where the gene has one."""
-        return self.field if self.layer == ALL_LAYERS else f"{self.field}[{self.layer}]"
-
-    @property
-    def on_accelerator(self) -> bool:
-        """Whether the gene belongs to the accelerator, not to the model."""
-        return self.field in ACCELERATOR_FIELDS
 
 
 @dataclass(frozen=True)
@@ -76,7 +59,7 @@ class SearchSpace:
     genes: tuple[Gene, ...]
     max_layers: int
     fixed: Mapping[str, Any]
-    """Value of each field that is no gene; a per-layer list stays a list."""
+    """Value of each field that is no gene; a per-layer list stays a list. Groups that the space lacks are not here."""
     baseline: Design
 
     @property
@@ -84,15 +67,24 @@ class SearchSpace:
         """(genes,) number of choices of each gene."""
         return np.array([len(gene.values) for gene in self.genes], dtype=np.int64)
 
-    def choices(self) -> dict[str, tuple[int, ...]]:
+    @property
+    def layer_fields(self) -> tuple[str, ...]:
+        """The per-layer fields of the space's models: the sizes, and those of the groups that it has."""
+        named = self.fixed.keys() | {gene.field for gene in self.genes}
+        return (*LAYER_FIELDS, *(field for field in GROUPED if field in named))
+
+    def choices(self) -> dict[str, tuple[float, ...]]:
         """Return all values that each field of the model can take anywhere, for a proxy to check.
 
-        Fields that follow another one (FOLLOWS) are left out.
+        Fields that follow another one (FOLLOWS) are left out, and so are those of groups that the space lacks. Heads
+        that a span can remove can be 0.
         """
         layers = range(self.max_layers)
         following = {field for field in FOLLOWS if self.fixed.get(field, 0) is None}
-        fields = (field for field in ("layers", "hidden", *LAYER_FIELDS) if field not in following)
-        return {name: tuple(sorted({v for layer in layers for v in self.values(name, layer)})) for name in fields}
+        fields = (field for field in ("layers", "hidden", *self.layer_fields) if field not in following)
+        found = {name: {value for layer in layers for value in self.values(name, layer)} for name in fields}
+        found["heads"] |= {0} & found.get("span", set())
+        return {name: tuple(sorted(values)) for name, values in found.items()}
 
     def values(self, field: str, layer: int) -> tuple[Any, ...]:
         """Return what a field can be in one layer; fields of the whole model or chip are the same in all."""
@@ -105,32 +97,8 @@ class SearchSpace:
         return (given[layer],) if isinstance(given, list) else (given,)
 
     def size(self) -> int:
-        """Count the distinct designs.
-
-        A layer has `others` x (1 without heads, `attention` with) designs; genes of attention that are shared by all
-        layers count once where any layer attends.
-        """
-        counted = ("layers", "heads", *ATTENTION_FIELDS)
-        shared = math.prod(len(g.values) for g in self.genes if g.layer == ALL_LAYERS and g.field not in counted)
-        shared_attention, attention = (
-            math.prod(len(g.values) for g in self.genes if g.layer == layer and g.field in ATTENTION_FIELDS)
-            for layer in (ALL_LAYERS, 0)
-        )
-        others = math.prod(len(g.values) for g in self.genes if g.layer == 0 and g.field not in counted)
-        total = 0
-        for depth in self.values("layers", 0):
-            for heads in self._heads_by_layer(depth):
-                none = math.prod(others * values.count(0) for values in heads)
-                every = math.prod(others * sum(attention if value else 1 for value in values) for values in heads)
-                total += (every - none) * shared_attention + none
-        return shared * total
-
-    def _heads_by_layer(self, depth: int) -> list[list[tuple[int, ...]]]:
-        """Return the head counts that each layer can have; one list for each value where all layers share a gene."""
-        for gene in self.genes:
-            if gene.field == "heads" and gene.layer == ALL_LAYERS:
-                return [[(value,)] * depth for value in gene.values]
-        return [[self.values("heads", layer) for layer in range(depth)]]
+        """Count the distinct designs."""
+        return count_designs(self)
 
     def sample(self, rng: np.random.Generator, n: int) -> IntArray:
         """Draw n canonical genomes, each gene uniformly."""
@@ -164,6 +132,9 @@ class SearchSpace:
         """
         design = _padded(design, self.max_layers)
         genomes = np.zeros((len(design), len(self.genes)), dtype=np.int64)
+        for field in sorted({*design.shape.layer_columns()} ^ {*self.layer_fields}):
+            expected, got = ("a value", "none") if field in self.layer_fields else ("none", "one")
+            raise InputError(f"{field}: this search space has {expected}, got {got}; give it in both or in neither")
         for column, gene in enumerate(self.genes):
             got, means = _values_in(design, gene), _means(gene, design.shape)
             hits = got[:, None] == np.array(codes(gene.field, gene.values))[None, :]
@@ -177,31 +148,26 @@ class SearchSpace:
 
     def _check_same(self, design: Design, decoded: Design) -> None:
         decoded = _padded(decoded, design.shape.heads.shape[2])
-        for field in ("layers", "hidden", *LAYER_FIELDS, *ACCELERATOR_FIELDS):
+        for field in ("layers", "hidden", *self.layer_fields, *ACCELERATOR_FIELDS):
             ours, theirs = column_of(decoded, field), column_of(design, field)
             if not np.array_equal(ours, theirs):
                 row = tuple(np.argwhere(ours != theirs)[0])
-                words = word(field, ours[row]), word(field, theirs[row])
-                raise InputError(f"{field}: this search space has {words[0]}, got {words[1]}")
+                has, got = word(field, ours[row]), word(field, theirs[row])
+                raise InputError(f"{field}: this search space has {has}, got {got}")
 
     def _model(self, genomes: IntArray) -> ModelShape:
-        n = len(genomes)
         layers = self._field(genomes, "layers")
         active = np.arange(self.max_layers)[None, :] < layers[:, None]  # (n, L)
-        columns = {name: self._layer_field(genomes, name) * active for name in LAYER_FIELDS}
-        attends = columns["heads"] > 0
-        for name in ATTENTION_FIELDS:
-            columns[name] *= attends
+        columns = blanked({name: self._layer_field(genomes, name) * active for name in self.layer_fields})
         return ModelShape(
             family=self.family,
             layers=layers[:, None],
             hidden=self._field(genomes, "hidden"),
-            **{name: column.reshape(n, 1, self.max_layers) for name, column in columns.items()},
+            **grouped({name: column[:, None] for name, column in columns.items()}),
         )
 
     def _accelerator(self, genomes: IntArray) -> Accelerator:
-        columns = {name: self._field(genomes, field) for field, name in ACCELERATOR_FIELDS.items()}
-        return Accelerator(**columns)
+        return Accelerator(**{name: self._field(genomes, field) for field, name in ACCELERATOR_FIELDS.items()})
 
     def _field(self, genomes: IntArray, field: str) -> Any:
         """(n,) values of a field that has no layer axis."""
@@ -210,9 +176,9 @@ class SearchSpace:
                 return np.array(codes(field, gene.values))[genomes[:, column]]
         return np.array(codes(field, (self.fixed[field],)))[np.zeros(len(genomes), dtype=np.int64)]
 
-    def _layer_field(self, genomes: IntArray, field: str) -> IntArray:
+    def _layer_field(self, genomes: IntArray, field: str) -> Any:
         """(n, L) values of a per-layer field, before layers beyond the depth are blanked."""
-        values = np.zeros((len(genomes), self.max_layers), dtype=np.int64)
+        values = np.zeros((len(genomes), self.max_layers), dtype=type_of(field))
         found = [(column, gene) for column, gene in enumerate(self.genes) if gene.field == field]
         for column, gene in found:
             where = slice(None) if gene.layer == ALL_LAYERS else slice(gene.layer, gene.layer + 1)
@@ -226,11 +192,21 @@ class SearchSpace:
 
 
 def _means(gene: Gene, shape: ModelShape) -> BoolArray:
-    """(n,) whether an equation reads the gene: its layer exists, and attends where the gene is about attention."""
-    attends = shape.heads[:, 0] > 0  # (n, L)
-    if gene.field in ATTENTION_FIELDS:
-        return np.asarray(attends.any(axis=1) if gene.layer == ALL_LAYERS else attends[:, gene.layer])
-    return np.asarray(gene.layer < shape.layers[:, 0])
+    """(n,) whether an equation reads the gene: in its layer, or in any where the layers share it."""
+    if gene.field not in shape.layer_columns():
+        return np.ones(len(shape), dtype=np.bool_)
+    means = _layers_that_tell(gene.field, shape)
+    return np.asarray(means.any(axis=1) if gene.shared else means[:, gene.layer])
+
+
+def _layers_that_tell(field: str, shape: ModelShape) -> BoolArray:
+    """(n, L) layers in which an equation reads a per-layer field.
+
+    A layer without attention tells nothing about heads where a span can have removed it; position 0 stands for both.
+    """
+    attends, feeds = shape.heads[:, 0] > 0, shape.ffn[:, 0] > 0
+    exists = attends if field == "heads" and shape.spans is not None else shape.active[:, 0]
+    return where_read(attends, feeds).get(field, exists)
 
 
 def _values_in(design: Design, gene: Gene) -> Any:
@@ -238,9 +214,7 @@ def _values_in(design: Design, gene: Gene) -> Any:
     column = column_of(design, gene.field)
     if column.ndim == 1:
         return column
-    layer = np.full(len(design), max(gene.layer, 0))
-    if gene.layer == ALL_LAYERS and gene.field in ATTENTION_FIELDS:
-        layer = (design.shape.heads[:, 0] > 0).argmax(axis=1)
+    layer = _layers_that_tell(gene.field, design.shape).argmax(axis=1) if gene.shared else gene.layer
     return column[np.arange(len(design)), 0, layer]
 
 
@@ -248,5 +222,5 @@ def _padded(design: Design, layers: int) -> Design:
     """Return the same designs with room for at least so many layers."""
     missing = max(0, layers - design.shape.heads.shape[2])
     room = ((0, 0), (0, 0), (0, missing))
-    columns: dict[str, Any] = {name: np.pad(getattr(design.shape, name), room) for name in LAYER_FIELDS}
-    return replace(design, shape=replace(design.shape, **columns))
+    columns = {name: np.pad(column, room) for name, column in design.shape.layer_columns().items()}
+    return replace(design, shape=replace(design.shape, **grouped(columns)))

@@ -1,138 +1,29 @@
-"""What a user writes in a search space file: which choices each part of model and accelerator has.
-
-A gene is a table `{ choices = [...] }`; a per-layer one says `per_layer = true`; anything else is fixed. Choices
-ascend, so that a mutation can step to a neighbour.
-"""
+"""Read a search space file: from what a user wrote to a space in which every combination of choices is a design."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
-from msgspec import Meta
 
 from codesign import files
 from codesign.checks import check_family, check_scenario, check_shape
-from codesign.design import Dataflow, Design, Family, Scenario
-from codesign.design_file import (
-    AcceleratorTable,
-    Count,
-    CountOrNone,
-    Kib,
-    ModelTable,
-    PerLayer,
-    Rate,
-    accelerator_columns,
-    check_one_stack,
-    model_shape,
-)
+from codesign.design import Design, Scenario
+from codesign.design_file import accelerator_columns, check_one_stack, model_shape
 from codesign.errors import InputError
-from codesign.space import ALL_LAYERS, ATTENTION_FIELDS, Gene, Limit, SearchSpace
-
-Positive = Annotated[float, Meta(gt=0, lt=1e30)]
-
-
-class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Base of all tables of a search space file: immutable, unknown keys refused."""
+from codesign.genes import ALL_LAYERS, Gene
+from codesign.layer_fields import GROUPED, WHERE_READ, allowed, expected, groups_of
+from codesign.space import Limit, SearchSpace
+from codesign.space_tables import GENES, Dataflows, LayerCounts, LayerDensities, LimitTable, ModelChoices, SpaceFile
 
 
-class Counts(_Strict, frozen=True):
-    """A gene over whole numbers, one for the whole model or chip."""
-
-    choices: Annotated[list[Count], Meta(min_length=1)]
-
-
-class LayerCounts(_Strict, frozen=True, kw_only=True):
-    """A gene over whole numbers, for all layers alike or for each layer on its own."""
-
-    choices: Annotated[list[CountOrNone], Meta(min_length=1)]
-    per_layer: bool = False
-
-
-class Sizes(_Strict, frozen=True):
-    """A gene over buffer sizes."""
-
-    choices: Annotated[list[Kib], Meta(min_length=1)]
-
-
-class Rates(_Strict, frozen=True):
-    """A gene over bandwidths."""
-
-    choices: Annotated[list[Rate], Meta(min_length=1)]
-
-
-class Dataflows(_Strict, frozen=True):
-    """A gene over dataflows."""
-
-    choices: Annotated[list[Dataflow], Meta(min_length=1)]
-
-
-GENES = (Counts, LayerCounts, Sizes, Rates, Dataflows)
-
-
-class ModelChoices(_Strict, frozen=True, kw_only=True):
-    """The [model] table: see `design_file.ModelTable` for what each key means."""
-
-    layers: Count | Counts
-    hidden: Count | Counts
-    heads: PerLayer | LayerCounts
-    kv_heads: PerLayer | LayerCounts | None = None
-    head_width: PerLayer | LayerCounts
-    value_width: PerLayer | LayerCounts | None = None
-    ffn: PerLayer | LayerCounts
-
-
-class AcceleratorChoices(_Strict, frozen=True):
-    """The [accelerator] table."""
-
-    pe_rows: Count | Counts
-    pe_cols: Count | Counts
-    dataflow: Dataflow | Dataflows
-    scratchpad_kib: Kib | Sizes
-    accumulator_kib: Kib | Sizes
-    dram_bytes_per_cycle: Rate | Rates
-    vector_lanes: Count | Counts
-
-
-class LimitTable(_Strict, frozen=True, kw_only=True):
-    """A design above the limit is infeasible. One of the two keys."""
-
-    max: Positive | None = None
-    """The largest feasible value."""
-    times_baseline: Positive | None = None
-    """The same as a multiple of what the baseline has under the cost model in use."""
-
-
-class Baseline(_Strict, frozen=True):
-    """The design that results are compared with; one of the space's own designs."""
-
-    model: ModelTable
-    accelerator: AcceleratorTable
-
-
-class ScenarioFile(_Strict, frozen=True):
+class ScenarioFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A scenario file: the deployment that replaces the one of a search space."""
 
     format: Literal[1]
     scenario: Scenario
-
-
-class SpaceFile(_Strict, frozen=True, kw_only=True):
-    """A search space file."""
-
-    format: Literal[1]
-    description: Annotated[str, Meta(min_length=3)]
-    source: Annotated[str, Meta(min_length=3)]
-    objectives: Annotated[list[str], Meta(min_length=1)]
-    """Columns to minimise: cost metrics and the metric of the accuracy proxy."""
-    family: Family
-    model: ModelChoices
-    accelerator: AcceleratorChoices
-    scenario: Scenario
-    limits: dict[str, LimitTable] = {}
-    baseline: Baseline
 
 
 def read_space(name_or_path: str) -> files.Document[SearchSpace]:
@@ -225,13 +116,17 @@ def _genes(content: SpaceFile, max_layers: int) -> tuple[tuple[Gene, ...], dict[
     layered: list[Gene] = []
     chip: list[Gene] = []
     fixed: dict[str, Any] = {}
+    given = [field for field in ModelChoices.__struct_fields__ if getattr(content.model, field) is not None]
+    absent = set(GROUPED) - set(groups_of("model", given))
     for table, genes in ((content.model, whole), (content.accelerator, chip)):
         section = "model" if table is content.model else "accelerator"
         for field in table.__struct_fields__:
             value = getattr(table, field)
+            if field in absent:
+                continue
             choices = _choices(f"{section}.{field}", value)
             ordered = not isinstance(value, Dataflows)
-            if isinstance(value, LayerCounts) and value.per_layer:
+            if isinstance(value, LayerCounts | LayerDensities) and value.per_layer:
                 layered += [Gene(field, layer, choices, ordered) for layer in range(max_layers)]
             elif isinstance(value, GENES):
                 genes.append(Gene(field, ALL_LAYERS, choices, ordered))
@@ -261,13 +156,24 @@ def _check_layers(space: SearchSpace) -> None:
         for gene in space.genes:
             if gene.layer != ALL_LAYERS:
                 raise InputError(f"model.{gene.field}: expected no per-layer gene, because shared_layers is set")
-    given = [name for name in ATTENTION_FIELDS if space.fixed.get(name, ()) is not None]
     for layer in range(space.max_layers):
         heads = [value for value in space.values("heads", layer) if value]
-        for name in given:
-            if heads and 0 in space.values(name, layer):
-                raise InputError(f"model.{name}: expected at least 1 where a layer can have heads, got 0")
-        groups = space.values("kv_heads", layer) if "kv_heads" in given else ()
+        _check_values(space, layer)
+        groups = space.values("kv_heads", layer) if space.fixed.get("kv_heads", ()) is not None else ()
         for few, many in product(groups, heads):
             if many % few:
                 raise InputError(f"model.kv_heads: expected divisors of every choice of heads, got {few} for {many}")
+
+
+def _check_values(space: SearchSpace, layer: int) -> None:
+    """Refuse values that no layer with the attention or FFN that they are about can have; a span may be 0."""
+    sees = "span" not in space.layer_fields or any(space.values("span", layer))
+    can = {"heads": sees and any(space.values("heads", layer)), "ffn": any(space.values("ffn", layer))}
+    for name, parts in WHERE_READ.items():
+        here = name in space.layer_fields and space.fixed.get(name, ()) is not None
+        if not here or not any(can[part] for part in parts):
+            continue
+        for value in space.values(name, layer):
+            if not allowed(name, value) and not (name == "span" and value == 0):
+                where = " or ".join("heads" if part == "heads" else "an FFN" for part in parts)
+                raise InputError(f"model.{name}: expected {expected(name)} where a layer can have {where}, got {value}")

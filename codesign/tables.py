@@ -10,7 +10,6 @@ import pandas as pd
 
 from codesign.describe import describe_design
 from codesign.design import DATAFLOWS, KIB, IntArray
-from codesign.design_file import LAYER_FIELDS
 from codesign.front import interval
 from codesign.run import Run
 
@@ -42,9 +41,9 @@ def design_table(run: Run, ids: IntArray) -> pd.DataFrame:
     design = run.space.decode(evaluations.genomes[ids])
     shape, chip = design.shape, design.accelerator
     columns |= {"layers": shape.layers[:, 0], "hidden": shape.hidden}
-    for name in LAYER_FIELDS:
-        values = getattr(shape, name)[:, 0]
-        columns[name] = [" ".join(map(str, row[:depth])) for row, depth in zip(values, shape.layers[:, 0], strict=True)]
+    for name, values in shape.layer_columns().items():
+        rows = zip(values[:, 0], shape.layers[:, 0], strict=True)
+        columns[name] = [" ".join(map(str, row[:depth].tolist())) for row, depth in rows]
     for name in ACCELERATOR_COLUMNS:
         columns[name] = (
             getattr(chip, name.replace("_kib", "_bytes")) / KIB if name.endswith("_kib") else getattr(chip, name)

@@ -118,18 +118,21 @@ def thin(ids: Sequence[int], most: int) -> list[int]:
 
 def front_table(run: Run, ids: Sequence[int]) -> Table:
     """Return designs as a table, the baseline first; where the terminal is narrow, with fewer columns."""
+    from codesign.layer_fields import GROUPED
     from codesign.tables import design_table
 
     frame = design_table(run, [0, *(i for i in ids if i != 0)])  # type: ignore[arg-type]
     cells = [_cells(run, id_, row, frame["edp_js"].iloc[0]) for id_, row in frame.iterrows()]
     cells[0]["id"] = "baseline"
+    for cell, (_, row) in zip(cells, frame.iterrows(), strict=True):
+        cell.update({name: row[name].replace(" ", ",") for name in GROUPED if name in row})
     widths = {name: max(len(name), *(len(row[name]) for row in cells)) for name in cells[0]}
-    for name in DROPPED_FIRST:
-        if sum(widths.values()) + 2 * len(widths) > out.width:
+    for name in (*GROUPED, *DROPPED_FIRST):
+        if name in widths and sum(widths.values()) + 2 * len(widths) > out.width:
             del widths[name]
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in widths:
-        table.add_column(name, justify="left" if name in TEXTS else "right", no_wrap=True)
+        table.add_column(name, justify="left" if name in (*TEXTS, *GROUPED) else "right", no_wrap=True)
     for position, row in enumerate(cells):
         table.add_row(*(row[name] for name in widths), style="bold" if position == 0 else None)
     return table
@@ -148,10 +151,10 @@ DROPPED_FIRST = (
     "array",
     "95 % interval",
 )
-"""Columns that a narrow terminal does without, in this order."""
+"""Columns that a narrow terminal does without, in this order; before them, those of optional groups."""
 
 TEXTS = ("array", "flow", "SP/ACC KiB", "heads", "FFN")
-"""Columns that are aligned to the left."""
+"""Columns that are aligned to the left, besides those of optional groups."""
 
 
 def _cells(run: Run, id_: object, row: Any, baseline_edp: float) -> dict[str, str]:

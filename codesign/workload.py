@@ -3,62 +3,34 @@
 The only place that knows. One pass over a batch of sequences is listed; prefill passes all tokens at once, decode one
 new token a sequence, with the keys and values of earlier tokens (and of the source, for cross-attention) in a cache.
 
-Counted in full although an implementation may save it: scores above the diagonal under a causal mask.
+Counted in full although an implementation may save it: scores above the diagonal under a causal mask. A span shortens
+what each query sees to span keys, so scores and context are products of all queries with span keys and values. Counted
+too little there: in prefill the queries of a sequence see different keys, so a band reads all (context) keys and values
+at least once and not span of them; in decode, where one query asks, the count is exact.
 Left out: biases of matrix products (an accumulator starts from them), scaling by constants (folded into weights),
 masking, the angle table of rotary positions, the pass of the argmax or sampling over the logits.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from codesign.checks import check_scenario, check_shape
 from codesign.design import Family, IntArray, ModelShape, Scenario, Stack
-from codesign.errors import InputError
+from codesign.operations import VECTOR_KINDS, Label, Matmuls, VectorOperations, Workload, effective_macs, macs, operands
 
-MOST_MACS = 2**62
-
-VECTOR_KINDS = ("softmax", "norm", "activation", "product", "residual", "bias", "rotary", "lookup")
-
-
-class Label(NamedTuple):
-    """Names one operation, the same in every design of a workload."""
-
-    stack: str  # encoder, decoder, or empty for the pooler and the language-model head
-    layer: int  # 0-based; -1 outside the layers (embeddings, final norm, pooler, head)
-    operation: str
-
-
-@dataclass(frozen=True)
-class Matmuls:
-    """P kinds of matrix product (M x K) @ (K x N), each done `count` times; count 0 (then M = K = N = 0) = absent."""
-
-    labels: tuple[Label, ...]
-    m: IntArray  # (n, P) rows, i.e. tokens
-    k: IntArray  # (n, P) reduction
-    n: IntArray  # (n, P) outputs
-    count: IntArray  # (n, P)
-
-
-@dataclass(frozen=True)
-class VectorOperations:
-    """V operations without a reduction over weights."""
-
-    labels: tuple[Label, ...]
-    kinds: tuple[str, ...]  # V of VECTOR_KINDS
-    elements: IntArray  # (n, V) elements produced; 0 = absent
-
-
-@dataclass(frozen=True)
-class Workload:
-    """All operations of n shapes in one scenario."""
-
-    matmuls: Matmuls
-    vectors: VectorOperations
-
+__all__ = [
+    "VECTOR_KINDS",
+    "Label",
+    "Matmuls",
+    "VectorOperations",
+    "Workload",
+    "effective_macs",
+    "macs",
+    "workload",
+]
 
 Column = IntArray | int  # broadcasts to (n, L)
 
@@ -75,6 +47,14 @@ class _Vector(NamedTuple):
     operation: str
     kind: str
     elements: Column
+
+
+class _Part(NamedTuple):
+    """Operations of some layers, or outside the layers; sizes are m, k, n, count by product."""
+
+    labels: tuple[Label, ...]
+    sizes: IntArray  # (4, n, P)
+    vectors: VectorOperations
 
 
 class _Attention(NamedTuple):
@@ -100,20 +80,7 @@ def workload(shape: ModelShape, scenario: Scenario) -> Workload:
     check_scenario(shape.family, scenario)
     passes = _passes(shape.family, scenario)
     parts = [part for current in passes for part in _stack(shape, scenario.batch, current)]
-    return _join([*parts, _heads(shape, scenario.batch, passes)])
-
-
-def macs(workload: Workload) -> IntArray:
-    """Return (n,) multiply-accumulates of all matrix products; the literature's FLOPs are twice that.
-
-    Raises:
-        InputError: more than MOST_MACS, which integers would no longer hold.
-    """
-    products = workload.matmuls
-    largest = (products.m.astype(np.float64) * products.k * products.n * products.count).sum(axis=1).max(initial=0.0)
-    if largest > MOST_MACS:
-        raise InputError(f"model: {largest:.3g} multiply-accumulates in one pass cannot be counted; make it smaller")
-    return np.asarray((products.m * products.k * products.n * products.count).sum(axis=1))
+    return _join(shape, [*parts, _heads(shape, scenario.batch, passes)])
 
 
 def _passes(family: Family, scenario: Scenario) -> list[_Pass]:
@@ -130,7 +97,7 @@ def _passes(family: Family, scenario: Scenario) -> list[_Pass]:
     return [decoder] if decode else [encoder, decoder]
 
 
-def _stack(shape: ModelShape, batch: int, current: _Pass) -> list[Workload]:
+def _stack(shape: ModelShape, batch: int, current: _Pass) -> list[_Part]:
     """One stack from its embedding to its final norm."""
     parts = [_embedding(shape, batch, current), _layers(shape, batch, current)]
     if shape.family.final_norm:
@@ -139,7 +106,7 @@ def _stack(shape: ModelShape, batch: int, current: _Pass) -> list[Workload]:
     return parts
 
 
-def _embedding(shape: ModelShape, batch: int, current: _Pass) -> Workload:
+def _embedding(shape: ModelShape, batch: int, current: _Pass) -> _Part:
     """Look-ups, their sum, norm and projection at the entrance of a stack."""
     family, tokens, d = shape.family, batch * current.tokens, shape.hidden[:, None]  # (), (), (n, 1)
     width = np.full_like(d, family.embedding_width) if family.embedding_width else d
@@ -153,7 +120,7 @@ def _embedding(shape: ModelShape, batch: int, current: _Pass) -> Workload:
     return _repeat(len(shape), [Label(current.stack, -1, "")], matmuls, vectors)
 
 
-def _layers(shape: ModelShape, batch: int, current: _Pass) -> Workload:
+def _layers(shape: ModelShape, batch: int, current: _Pass) -> _Part:
     """All layers of a stack; a removed sublayer has width 0 everywhere and so drops out by itself."""
     s = shape.family.stacks.index(current.stack)
     matmuls: list[_Matmul] = []
@@ -178,24 +145,32 @@ def _attention_matmuls(shape: ModelShape, s: int, batch: int, attention: _Attent
     The G = heads / kv_heads query heads that share a key/value head (Ainslie 2023) are stacked into M, so the tile of
     keys or values is used G times.
     """
-    prefix, queries, fresh, context = attention
+    prefix, queries, fresh, _ = attention
     d, H, KV = shape.hidden[:, None], shape.heads[:, s], shape.kv_heads[:, s]  # (n, 1), (n, L), (n, L)
+    seen = _seen(shape, s, attention)
     width, value_width = shape.head_width[:, s], shape.value_width[:, s]  # (n, L)
     G = H // np.maximum(KV, 1)  # (n, L)
     return [
         _Matmul(prefix + "query", batch * queries, d, H * width),
         _Matmul(prefix + "key", batch * fresh, d, KV * width),
         _Matmul(prefix + "value", batch * fresh, d, KV * value_width),
-        _Matmul(prefix + "scores", queries * G, width, context, batch * KV),
-        _Matmul(prefix + "context", queries * G, context, value_width, batch * KV),
+        _Matmul(prefix + "scores", queries * G, width, seen, batch * KV),
+        _Matmul(prefix + "context", queries * G, seen, value_width, batch * KV),
         _Matmul(prefix + "output", batch * queries, H * value_width, d),
     ]
+
+
+def _seen(shape: ModelShape, s: int, attention: _Attention) -> Column:
+    """Return how many keys each query sees; a span is about self-attention only."""
+    if shape.spans is None or attention.prefix:
+        return attention.context
+    return np.minimum(shape.spans.span[:, s], attention.context)
 
 
 def _attention_vectors(shape: ModelShape, s: int, batch: int, attention: _Attention) -> list[_Vector]:
     """Softmax over all scores; positions only in self-attention."""
     family, tokens, H = shape.family, batch * attention.queries, shape.heads[:, s]  # (), (), (n, L)
-    scores = tokens * attention.context * H  # (n, L)
+    scores = tokens * _seen(shape, s, attention) * H  # (n, L)
     vectors = [_Vector(attention.prefix + "softmax", "softmax", scores)]
     if not attention.prefix and family.positions == "relative" and family.position_count:
         vectors.append(_Vector("position_bias", "bias", scores))
@@ -209,7 +184,7 @@ def _norm_and_residual(prefix: str, elements: IntArray) -> list[_Vector]:
     return [_Vector(prefix + "norm", "norm", elements), _Vector(prefix + "residual", "residual", elements)]
 
 
-def _heads(shape: ModelShape, batch: int, passes: list[_Pass]) -> Workload:
+def _heads(shape: ModelShape, batch: int, passes: list[_Pass]) -> _Part:
     """Pooler over the first token of the encoder, where that runs; language-model head over all tokens of the pass."""
     family, d = shape.family, shape.hidden[:, None]  # (n, 1)
     matmuls: list[_Matmul] = []
@@ -222,17 +197,17 @@ def _heads(shape: ModelShape, batch: int, passes: list[_Pass]) -> Workload:
     return _repeat(len(shape), [Label("", -1, "")], matmuls, vectors)
 
 
-def _repeat(designs: int, places: list[Label], matmuls: list[_Matmul], vectors: list[_Vector]) -> Workload:
+def _repeat(designs: int, places: list[Label], matmuls: list[_Matmul], vectors: list[_Vector]) -> _Part:
     """Spread operations over the L `places`; the operations of one place stay together."""
     axes = (designs, len(places))
     fields = ("m", "k", "n", "times")
     sizes = np.array([_spread([getattr(matmul, name) for matmul in matmuls], axes) for name in fields])  # (4, n, L*P)
-    m, k, n, count = sizes * (sizes > 0).all(axis=0)
+    sizes *= (sizes > 0).all(axis=0)
     labels = tuple(place._replace(operation=matmul.operation) for place in places for matmul in matmuls)
     named = tuple(place._replace(operation=vector.operation) for place in places for vector in vectors)
     kinds = tuple(vector.kind for vector in vectors) * len(places)
     elements = _spread([vector.elements for vector in vectors], axes)
-    return Workload(Matmuls(labels, m, k, n, count), VectorOperations(named, kinds, elements))
+    return _Part(labels, sizes, VectorOperations(named, kinds, elements))
 
 
 def _spread(columns: list[Column], axes: tuple[int, int]) -> IntArray:
@@ -243,14 +218,13 @@ def _spread(columns: list[Column], axes: tuple[int, int]) -> IntArray:
     return spread.reshape(axes[0], axes[1] * len(columns))
 
 
-def _join(parts: list[Workload]) -> Workload:
-    """Put workloads of the same designs one after another."""
-    matmuls, vectors = [part.matmuls for part in parts], [part.vectors for part in parts]
+def _join(shape: ModelShape, parts: list[_Part]) -> Workload:
+    """Put parts of the same designs one after another."""
+    labels = tuple(label for part in parts for label in part.labels)
+    m, k, n, count = np.concatenate([part.sizes for part in parts], axis=2)
+    vectors = [part.vectors for part in parts]
     return Workload(
-        Matmuls(
-            tuple(label for part in matmuls for label in part.labels),
-            *(np.concatenate([getattr(part, name) for part in matmuls], axis=1) for name in ("m", "k", "n", "count")),
-        ),
+        Matmuls(labels, m, k, n, count, *operands(shape, labels, count > 0), structured=shape.family.structured),
         VectorOperations(
             tuple(label for part in vectors for label in part.labels),
             tuple(kind for part in vectors for kind in part.kinds),

@@ -10,11 +10,18 @@ from hypothesis import strategies as st
 
 from codesign.files import Document
 from codesign.space import SearchSpace
-from codesign.space_file import SpaceFile, build
+from codesign.space_file import build
+from codesign.space_tables import SpaceFile
 
 # Values of the per-layer fields; key/value heads divide every number of heads.
 _VALUES = {"heads": [0, 2, 4], "kv_heads": [1, 2], "head_width": [4, 8], "value_width": [3, 5], "ffn": [0, 16, 32]}
 _ABSENT = ("kv_heads", "value_width")
+
+_GROUPS: dict[str, dict[str, list[Any]]] = {
+    "precision": {"weight_bits": [2, 8], "activation_bits": [8, 32]},
+    "sparsity": {"attention_density": [0.25, 1.0], "ffn_density": [0.1, 0.5]},
+    "spans": {"span": [0, 2, 9]},
+}
 
 _CHIP: dict[str, list[Any]] = {
     "pe_rows": [2, 4],
@@ -43,7 +50,7 @@ def _whole(draw: st.DrawFn, values: list[Any]) -> tuple[Any, Any]:
 
 
 @st.composite
-def _layered(draw: st.DrawFn, values: list[int], most: int, depth: int) -> tuple[Any, Any]:
+def _layered(draw: st.DrawFn, values: list[Any], most: int, depth: int) -> tuple[Any, Any]:
     """Draw a per-layer field: a number, a list, or a gene of all layers or of each; and what the baseline has."""
     form = draw(st.sampled_from(["number", "list", "gene", "gene a layer"]))
     choices = draw(_choices(values))
@@ -59,8 +66,9 @@ def _layered(draw: st.DrawFn, values: list[int], most: int, depth: int) -> tuple
 
 @st.composite
 def small_files(draw: st.DrawFn) -> dict[str, Any]:
-    """Draw the tables of a space file."""
-    layers, depth = draw(_whole([1, 2, 3]))
+    """Draw the tables of a space file; one with optional groups has fewer other choices, so that it stays small."""
+    groups = draw(st.sets(st.sampled_from(sorted(_GROUPS)), max_size=2))
+    layers, depth = draw(_whole([1, 2] if groups else [1, 2, 3]))
     most = max(layers["choices"]) if isinstance(layers, dict) else layers
     hidden, width = draw(_whole([8, 16]))
     model, baseline = {"layers": layers, "hidden": hidden}, {"layers": depth, "hidden": width}
@@ -68,7 +76,9 @@ def small_files(draw: st.DrawFn) -> dict[str, Any]:
         if name in _ABSENT and draw(st.booleans()):
             continue
         model[name], baseline[name] = draw(_layered(values, most, depth))
-    chip = {name: draw(_whole(values)) for name, values in _CHIP.items()}
+    for name, values in [item for group in sorted(groups) for item in _GROUPS[group].items()]:
+        model[name], baseline[name] = draw(_layered(values, most, depth))
+    chip = {name: draw(_whole(values[:1] if groups else values)) for name, values in _CHIP.items()}
     return {
         "format": 1,
         "description": "drawn",

@@ -1,16 +1,22 @@
 """Random families, shapes and scenarios, small enough to be run: the inputs of property tests."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal
 
+import msgspec
 import numpy as np
 from hypothesis import strategies as st
 
-from codesign.design import Family, ModelShape, Phase, Scenario, Stack
+from codesign.design import GROUP_FIELDS, Family, ModelShape, Phase, Scenario, Stack, grouped
+from codesign.layer_fields import blanked, type_of
 
 LONGEST = 8
 """Tokens of the longest drawn sequence; learned position tables have at least as many rows."""
 
 LAYER_COLUMNS = ("heads", "kv_heads", "head_width", "value_width", "ffn")
+
+Positions = Literal["learned", "rotary", "relative", "none"]
 
 _STACKS: list[tuple[Stack, ...]] = [("encoder",), ("decoder",), ("encoder", "decoder")]
 _ROWS = {"learned": st.integers(LONGEST, 2 * LONGEST), "relative": st.integers(1, 6)}
@@ -20,7 +26,7 @@ _ROWS = {"learned": st.integers(LONGEST, 2 * LONGEST), "relative": st.integers(1
 def families(draw: st.DrawFn, stacks: Sequence[tuple[Stack, ...]] = tuple(_STACKS)) -> Family:
     """Draw any family whose parts can be joined."""
     order = draw(st.sampled_from(list(stacks)))
-    positions = draw(st.sampled_from(["learned", "rotary", "relative", "none"]))
+    positions: Positions = draw(st.sampled_from(["learned", "rotary", "relative", "none"]))
     embedding_width = draw(st.sampled_from([0, 0, 3]))
     return Family(
         stacks=order,
@@ -67,6 +73,31 @@ def model_shapes(draw: st.DrawFn, family: Family | None = None, max_designs: int
     return ModelShape(family, layers, hidden, *columns)
 
 
+GROUP_VALUES: dict[str, list[float]] = {
+    "weight_bits": [2, 4, 8, 32],
+    "activation_bits": [4, 8, 16],
+    "attention_density": [0.1, 0.5, 1.0],
+    "ffn_density": [0.25, 0.7, 1.0],
+    "span": [1, 2, 5, 2 * LONGEST],
+}
+
+
+@st.composite
+def compressed_shapes(draw: st.DrawFn, family: Family | None = None, max_designs: int = 3) -> ModelShape:
+    """Draw shapes with some of the optional groups, layers that differ in them too."""
+    shape = draw(model_shapes(family, max_designs))
+    groups = draw(st.sets(st.sampled_from(sorted(GROUP_FIELDS))))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    columns: dict[str, Any] = dict(shape.layer_columns())
+    for name in [name for group in sorted(groups) for name in GROUP_FIELDS[group]]:
+        values = rng.choice(np.array(GROUP_VALUES[name], dtype=type_of(name)), size=shape.heads.shape)
+        columns[name] = (values[:, :, :1] if shape.family.shared_layers else values) * shape.active
+    structured = "sparsity" in groups and draw(st.booleans())
+    return replace(
+        shape, family=msgspec.structs.replace(shape.family, structured=structured), **grouped(blanked(columns))
+    )
+
+
 @st.composite
 def scenarios(draw: st.DrawFn, family: Family, phases: Sequence[Phase] = ("prefill", "decode")) -> Scenario:
     """Draw a deployment that `family` can run, of at most LONGEST tokens."""
@@ -103,4 +134,5 @@ def uniform_shape(
     depth = np.array([layers], dtype=np.int64)  # (1, S)
     active = np.arange(depth.max()) < depth[:, :, None]  # (1, S, L)
     widths = (heads, kv_heads or heads, head_width, value_width or head_width, ffn)
-    return ModelShape(family, depth, np.array([hidden]), *(np.where(active, width, 0) for width in widths))
+    columns = {name: np.where(active, width, 0) for name, width in zip(LAYER_COLUMNS, widths, strict=True)}
+    return ModelShape(family, depth, np.array([hidden]), **grouped(columns))

@@ -14,9 +14,9 @@ PACKAGE = ROOT / "codesign"
 # From the bottom up; a module may import from its own layer and those below. Packages stand for all their modules.
 LAYERS = (
     ("errors", "design", "files"),
-    ("checks", "describe", "design_file", "huggingface", "huggingface_configs", "huggingface_kinds"),
-    ("workload", "parameters"),
-    ("space", "space_file"),
+    ("layer_fields", "checks", "describe", "design_file", "huggingface", "huggingface_configs", "huggingface_kinds"),
+    ("operations", "workload", "parameters"),
+    ("genes", "space", "space_size", "space_tables", "space_file"),
     ("cost", "accuracy"),
     ("evaluation", "front", "breakdown"),
     ("record", "run", "tables"),

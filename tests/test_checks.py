@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 
 from codesign.checks import check_family, check_scenario, check_shape
-from codesign.design import Family, ModelShape, Scenario
+from codesign.design import Family, ModelShape, Precision, Scenario, Spans, Sparsity
 from codesign.errors import InputError
-from tests.strategies import shapes_in_scenarios, uniform_shape
+from tests.strategies import compressed_shapes, shapes_in_scenarios, uniform_shape
 
 ENCODER = Family(stacks=("encoder",), vocabulary=10, position_count=16)
 DECODER = Family(stacks=("decoder",), vocabulary=10, position_count=16)
@@ -31,6 +31,74 @@ def test_drawn_designs_pass(drawn: tuple[ModelShape, Scenario]) -> None:
     shape, scenario = drawn
     check_shape(shape)
     check_scenario(shape.family, scenario)
+
+
+@settings(max_examples=60, deadline=None)
+@given(compressed_shapes())
+def test_drawn_groups_pass(shape: ModelShape) -> None:
+    """The strategies draw groups that the checks allow."""
+    check_shape(shape)
+
+
+def compressed() -> ModelShape:
+    """Two designs of three layers with all groups; the second layer has no FFN, the third nothing at all."""
+    shape = two_designs()
+    columns = [column.copy() for column in (shape.heads, shape.kv_heads, shape.head_width, shape.value_width)]
+    for column in (*columns, shape.ffn):
+        column[:, :, 2] = 0
+    shape.ffn[:, :, 1] = 0
+    attends, feeds = columns[0] > 0, shape.ffn > 0
+    return replace(
+        replace(shape, **dict(zip(("heads", "kv_heads", "head_width", "value_width"), columns, strict=True))),
+        precision=Precision(8 * (attends | feeds), 8 * (attends | feeds)),
+        sparsity=Sparsity(0.5 * attends, 0.5 * feeds),
+        spans=Spans(4 * attends),
+    )
+
+
+@pytest.mark.parametrize(
+    ("group", "column", "layer", "value", "message"),
+    [
+        ("precision", "weight_bits", 0, 1, r"weight_bits: expected 2..32 in a layer with attention or FFN, got .* = 1"),
+        ("precision", "activation_bits", 1, 33, "activation_bits: expected 2..32 .*got activation_bits = 33"),
+        ("precision", "weight_bits", 2, 8, "weight_bits: expected 0 in a layer without attention or FFN, got .* = 8"),
+        ("sparsity", "attention_density", 0, 0.0, "attention_density: expected above 0, at most 1 in a layer with att"),
+        (
+            "sparsity",
+            "ffn_density",
+            0,
+            1.5,
+            r"ffn_density: expected above 0, at most 1.*1.5 \(design 1, decoder, layer",
+        ),
+        ("sparsity", "ffn_density", 0, float("nan"), "ffn_density: expected 0 or more, got ffn_density = nan"),
+        ("sparsity", "ffn_density", 1, 0.5, "ffn_density: expected 0 in a layer without FFN, got ffn_density = 0.5"),
+        ("spans", "span", 0, 0, r"span: expected at least 1 in a layer with attention, got span = 0 \(design 1"),
+        ("spans", "span", 0, -3, "span: expected 0 or more, got span = -3"),
+        ("spans", "span", 2, 5, "span: expected 0 in a layer without attention, got span = 5"),
+    ],
+)
+def test_impossible_groups(group: str, column: str, layer: int, value: float, message: str) -> None:
+    """Bits, densities and spans beyond their range, or where no equation reads them, are refused by place."""
+    shape = compressed()
+    check_shape(shape)
+    changed = getattr(getattr(shape, group), column).copy()
+    changed[1, 0, layer] = value
+    with pytest.raises(InputError, match=message):
+        check_shape(replace(shape, **{group: replace(getattr(shape, group), **{column: changed})}))
+
+
+def test_structure_of_nothing_removed() -> None:
+    """A family whose weights are removed by rows needs densities that say how many."""
+    shape = two_designs(msgspec.structs.replace(DECODER, structured=True))
+    with pytest.raises(InputError, match="structured: it says how weights are removed, but the model has no attention"):
+        check_shape(shape)
+
+
+def test_groups_of_another_population() -> None:
+    """A column of a group has the axes of the sizes."""
+    shape = two_designs()
+    with pytest.raises(InputError, match=r"span: expected shape \(2, 1, 3\).*got \(1, 1, 3\)"):
+        check_shape(replace(shape, spans=Spans(shape.heads[:1])))
 
 
 @pytest.mark.parametrize(

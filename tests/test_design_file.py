@@ -11,10 +11,9 @@ import pytest
 from hypothesis import given, settings
 
 from codesign.describe import describe_design
-from codesign.design import DATAFLOWS, Design, Family
+from codesign.design import DATAFLOWS, LAYER_FIELDS, Design, Family
 from codesign.design_file import (
     ACCELERATOR_FIELDS,
-    LAYER_FIELDS,
     DesignFile,
     ModelTable,
     accelerator_columns,
@@ -103,8 +102,11 @@ def test_described_designs_are_read_back(space: SearchSpace) -> None:
         content = msgspec.convert({**tables, **words}, DesignFile)
         shape = model_shape(content.family, [content.model], space.max_layers)
         assert content.family == space.family
-        for name in ("layers", "hidden", *LAYER_FIELDS):
+        for name in ("layers", "hidden"):
             np.testing.assert_array_equal(getattr(shape, name), getattr(design.shape, name))
+        assert list(shape.layer_columns()) == list(design.shape.layer_columns())
+        for name, column in design.shape.layer_columns().items():
+            np.testing.assert_array_equal(shape.layer_columns()[name], column)
         assert vars(accelerator_columns([content.accelerator])) == vars(design.accelerator)
 
 
@@ -125,9 +127,50 @@ def test_designs_of_several_depths_share_columns() -> None:
     assert shape.heads.tolist() == [[[1, 0, 0]], [[1, 1, 1]]]
 
 
+def test_optional_groups_are_read_as_written(tmp_path: Path) -> None:
+    """Bits, densities and spans are spread over layers; they are 0 where there is nothing that they could be about."""
+    lines = "hidden = 64\nweight_bits = 4\nactivation_bits = 8\nattention_density = [0.5, 0.5, 1]\nffn_density = 0.25"
+    shape = read_text(tmp_path, TEXT.replace("hidden = 64", f"{lines}\nspan = [8, 8, 16]"))[0].shape
+    columns = {name: column.tolist() for name, column in shape.layer_columns().items()}
+    assert {name: columns[name] for name in list(columns)[5:]} == {
+        "weight_bits": [[[4, 0, 4]]],
+        "activation_bits": [[[8, 0, 8]]],
+        "attention_density": [[[0.5, 0.0, 1.0]]],
+        "ffn_density": [[[0.25, 0.0, 0.25]]],
+        "span": [[[8, 0, 16]]],
+    }
+
+
+def test_a_span_of_zero_removes_the_attention(tmp_path: Path) -> None:
+    """Span 0 reads like no heads."""
+    spans = read_text(tmp_path, TEXT.replace("hidden = 64", "hidden = 64\nspan = [8, 8, 0]"))[0].shape
+    assert {name: column[0, 0].tolist() for name, column in spans.layer_columns().items()} == {
+        "heads": [2, 0, 0],
+        "kv_heads": [1, 0, 0],
+        "head_width": [16, 0, 0],
+        "value_width": [16, 0, 0],
+        "ffn": [128, 0, 256],
+        "span": [8, 0, 0],
+    }
+
+
+def test_designs_of_one_table_say_the_same() -> None:
+    """Designs laid out together have the same groups."""
+    family = Family(stacks=("decoder",), vocabulary=10)
+    tables = [ModelTable(layers=1, hidden=8, heads=1, head_width=8, ffn=16, span=span) for span in (4, None)]
+    with pytest.raises(InputError, match=r"model.span: expected in all designs or in none, got some without it"):
+        model_shape(family, tables)
+
+
 REFUSED = {
     "list of the wrong length": ("ffn = [128, 0, 256]", "ffn = [128, 0]",
         "model.ffn: expected 3 values, one a layer, got 2"),
+    "half a group": ("hidden = 64", "hidden = 64\nactivation_bits = 8",
+        "model.weight_bits: expected beside activation_bits, got none; give both or neither"),
+    "one bit": ("hidden = 64", "hidden = 64\nactivation_bits = 8\nweight_bits = [8, 8, 1]",
+        "weight_bits: expected 2..32 in a layer with attention or FFN, got weight_bits = 1 .*layer 2"),
+    "no weights": ("hidden = 64", "hidden = 64\nffn_density = 0\nattention_density = 1",
+        "ffn_density: expected above 0, at most 1 in a layer with FFN, got ffn_density = 0.0"),
     "no layers": ("layers = 3", "layers = 0", "model.layers: Expected int >= 1, got 0"),
     "negative width": ("head_width = 16", "head_width = -16", "model.head_width: Expected int >= 0, got -16"),
     "heads without width": ("head_width = 16", "head_width = 0",

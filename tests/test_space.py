@@ -12,8 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from codesign.checks import check_shape
-from codesign.design import Design, IntArray
-from codesign.design_file import LAYER_FIELDS
+from codesign.design import LAYER_FIELDS, Design, IntArray, grouped
 from codesign.errors import InputError
 from codesign.files import shipped
 from codesign.space import SearchSpace
@@ -25,12 +24,9 @@ SHIPPED = sorted(shipped("search space"))
 
 def rows_of(design: Design) -> list[tuple[Any, ...]]:
     """Return every value of each design, layers beyond the depth included."""
-    columns = [
-        np.asarray(column).reshape(len(design), -1)
-        for part in (design.shape, design.accelerator)
-        for column in vars(part).values()
-        if isinstance(column, np.ndarray)
-    ]
+    shape = design.shape
+    parts = {"layers": shape.layers, "hidden": shape.hidden, **shape.layer_columns(), **vars(design.accelerator)}
+    columns = [np.asarray(column).reshape(len(design), -1) for column in parts.values()]
     return [tuple(row) for row in np.concatenate(columns, axis=1).tolist()]
 
 
@@ -76,8 +72,10 @@ def test_choices_hold_every_value_that_occurs(space: SearchSpace, seed: int) -> 
     assert set(shape.hidden) <= set(choices["hidden"])
     for name in ("heads", "ffn"):
         assert set(getattr(shape, name)[shape.active]) <= set(choices[name])
-    for name in {"kv_heads", "head_width", "value_width"} & set(choices):
-        assert set(getattr(shape, name)[shape.heads > 0]) <= set(choices[name])
+    columns = shape.layer_columns()
+    for name in {"kv_heads", "head_width", "value_width", "attention_density", "span"} & set(choices):
+        assert set(columns[name][shape.heads > 0]) <= set(choices[name])
+    assert {*LAYER_FIELDS, *choices} - {"layers", "hidden"} == set(columns)
     assert ("kv_heads" in choices, "value_width" in choices) == tuple(
         space.fixed.get(name, 0) is not None for name in ("kv_heads", "value_width")
     )
@@ -176,8 +174,8 @@ def test_designs_may_have_fewer_or_more_layer_columns_than_the_space() -> None:
     designs = space.decode(genomes)
     shallow = designs.take(np.flatnonzero(designs.shape.layers[:, 0] <= 4))
     for columns in (slice(0, 4), slice(0, 6)):
-        layered = {name: getattr(shallow.shape, name)[:, :, columns] for name in LAYER_FIELDS}
+        layered = {name: column[:, :, columns] for name, column in shallow.shape.layer_columns().items()}
         if columns.stop == 6:
             layered = {name: np.pad(column, ((0, 0), (0, 0), (0, 3))) for name, column in layered.items()}
-        other = Design(replace(shallow.shape, **layered), shallow.accelerator)
+        other = Design(replace(shallow.shape, **grouped(layered)), shallow.accelerator)
         np.testing.assert_array_equal(space.encode(shallow), space.encode(other))

@@ -10,7 +10,7 @@ import pytest
 
 from codesign.errors import InputError
 from codesign.files import locate, shipped
-from codesign.space import ALL_LAYERS
+from codesign.genes import ALL_LAYERS
 from codesign.space_file import parse_space, read_space
 from tests.spaces import built
 
@@ -103,6 +103,29 @@ REFUSED = {
         "position_count: 64 learned positions cannot place 65 tokens"),
     "two stacks": ([('["decoder"]', '["encoder", "decoder"]'), ('"prefill"', '"prefill"\ntarget_length = 4')],
         "family.stacks: a file holds one stack"),
+    "bits of half a group": ([(HEADS, HEADS + "\nweight_bits = 8")],
+        "model.activation_bits: expected beside weight_bits, got none; give both or neither"),
+    "one bit": ([(HEADS, HEADS + "\nweight_bits = { choices = [1, 8] }\nactivation_bits = 8")],
+        "model.weight_bits: expected 2..32 where a layer can have heads or an FFN, got 1"),
+    "no weights": ([(HEADS, HEADS + "\nffn_density = { choices = [0, 1] }\nattention_density = 1")],
+        "model.ffn_density: expected above 0, at most 1 where a layer can have an FFN, got 0.0"),
+    "more than all weights": ([(HEADS, HEADS + "\nffn_density = 1.5\nattention_density = 1")],
+        "model.ffn_density: .* got 1.5"),
+    "descending densities": ([(HEADS, HEADS + "\nffn_density = { choices = [1, 0.5] }\nattention_density = 1")],
+        r"model.ffn_density.choices: expected ascending values, got \[1.0, 0.5\]; use \[0.5, 1.0\]"),
+    "negative span": ([(HEADS, HEADS + "\nspan = -1")], "model.span: .* int >= 0.*got -1"),
+    "spans of the wrong length": ([(HEADS, HEADS + "\nspan = [4, 8, 16]")],
+        "model.span: expected 2 values, one a layer, got 3"),
+    "baseline without the group": ([(HEADS, HEADS + "\nspan = 8")],
+        "baseline: span: this search space has a value, got none; give it in both or in neither"),
+    "baseline with another group": ([(BASELINE_HEADS, "span = 8\n" + BASELINE_HEADS)],
+        "baseline: span: this search space has none, got one"),
+    "baseline of another density": ([
+        (HEADS, HEADS + "\nffn_density = { choices = [0.5, 1], per_layer = true }\nattention_density = 1"),
+        (BASELINE_HEADS, "ffn_density = [0.5, 0.7]\nattention_density = 1\n" + BASELINE_HEADS)],
+        r"baseline: ffn_density\[1\]: expected one of \[0.5, 1.0\], got 0.7"),
+    "structure of nothing removed": ([("final_norm = true", "final_norm = true\nstructured = true")],
+        "baseline.structured: it says how weights are removed, but the model has no attention_density"),
     "another format": ([("format = 1", "format = 2")], "format: .* one of 1, got 2"),
 }  # fmt: skip
 
@@ -143,10 +166,14 @@ def test_the_case_study_is_the_published_one() -> None:
 
 
 def test_other_shipped_spaces_extend_the_case_study() -> None:
-    """`survey_lm` lets the accelerator vary too, `survey_lm_ffn_free` also removes FFNs."""
+    """`survey_lm` lets the accelerator vary too, `_ffn_free` also removes FFNs, `_compressed` quantises and prunes."""
     paper, joint, free = (read_space(f"survey_lm{name}").content for name in ("_fixed_hw", "", "_ffn_free"))
     for name, values in paper.choices().items():
         assert joint.choices()[name] == values
+    compressed = read_space("survey_lm_compressed").content
+    for name, values in joint.choices().items():
+        assert compressed.choices()[name] == values
+    assert compressed.choices()["weight_bits"] == (4, 8)
     on_chip = {gene.field for gene in joint.genes if gene.on_accelerator}
     named = {"pe_rows", "pe_cols", "dataflow", "scratchpad_kib", "accumulator_kib", "dram_bytes_per_cycle"}
     assert named <= on_chip

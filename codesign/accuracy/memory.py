@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from codesign.accuracy.proxy import Errors, Proxy, Quality
-from codesign.design import Family, FloatArray, IntArray, ModelShape
+from codesign.accuracy.proxy import SHAPE_GENES, Errors, Proxy, Quality
+from codesign.design import Family, FloatArray, ModelShape
+from codesign.errors import ProxyError
+from codesign.layer_fields import DENSITIES
 
 Answer = tuple[float, float, bool]
 """Value, log standard error, extrapolated."""
@@ -32,7 +34,7 @@ class Remembering:
         """See `Proxy`."""
         return self.proxy.reads
 
-    def check(self, family: Family, choices: Mapping[str, tuple[int, ...]]) -> None:
+    def check(self, family: Family, choices: Mapping[str, tuple[float, ...]]) -> None:
         """See `Proxy`."""
         self.proxy.check(family, choices)
 
@@ -58,6 +60,14 @@ class Remembering:
         return self.proxy.compare(shape, baseline, errors)
 
     def _keys(self, shape: ModelShape) -> list[bytes]:
-        columns: list[IntArray] = [getattr(shape, name).reshape(len(shape), -1) for name in sorted(self.reads)]
-        rows = np.ascontiguousarray(np.concatenate(columns, axis=1))
-        return [row.tobytes() for row in rows]
+        """Return the names and values of what is read, a key a design; densities are told apart by their bits."""
+        if unknown := self.reads - SHAPE_GENES:
+            raise ProxyError(
+                f"proxy {self.name!r}: reads: expected fields of a model shape ({', '.join(sorted(SHAPE_GENES))}), "
+                f"got {', '.join(sorted(unknown))}"
+            )
+        columns = {"layers": shape.layers, "hidden": shape.hidden} | shape.layer_columns()
+        names = sorted(self.reads & columns.keys())
+        values = [columns[name].view(np.int64) if name in DENSITIES else columns[name] for name in names]
+        rows = np.ascontiguousarray(np.concatenate([column.reshape(len(shape), -1) for column in values], axis=1))
+        return [" ".join(names).encode() + row.tobytes() for row in rows]

@@ -11,20 +11,20 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from codesign.design import BoolArray, Family, FloatArray, ModelShape
+from codesign.design import LAYER_FIELDS, BoolArray, Family, FloatArray, ModelShape
 from codesign.errors import CodesignError, ProxyError, unknown_name
+from codesign.layer_fields import GROUPED
 
 # Names of the shipped surrogates and the coefficient files behind them.
 SURROGATES = {"surrogate": "gpt2_wt103", "surrogate_txl": "txl_wt103"}
 
 # Everything a shape may vary; what a function reads is not known, so its cache key is all of it.
-SHAPE_GENES = frozenset(field.name for field in fields(ModelShape)) - {"family"}
-
+SHAPE_GENES = frozenset(("layers", "hidden", *LAYER_FIELDS, *GROUPED))
 
 # Log standard errors of n shapes (n,) and of the baseline that they are compared with (1,).
 Errors = tuple[FloatArray, FloatArray]
@@ -53,13 +53,13 @@ class Proxy(Protocol):
     def reads(self) -> frozenset[str]:
         """The fields of a model shape that a prediction depends on: shapes equal in these need one prediction."""
 
-    def check(self, family: Family, choices: Mapping[str, tuple[int, ...]]) -> None:
+    def check(self, family: Family, choices: Mapping[str, tuple[float, ...]]) -> None:
         """Refuse a search space that varies what this proxy cannot see.
 
         Args:
             family: the family that all shapes of the space share.
             choices: all values that a gene can take anywhere (layers, hidden, heads, head_width, ffn; kv_heads and
-                value_width where they do not follow heads and head_width).
+                value_width where they do not follow heads and head_width; optional ones where the space has them).
 
         Raises:
             ProxyError: names the genes and values, and what to use instead.
@@ -132,7 +132,7 @@ class Checked:
         """See `Proxy`."""
         return self.proxy.reads
 
-    def check(self, family: Family, choices: Mapping[str, tuple[int, ...]]) -> None:
+    def check(self, family: Family, choices: Mapping[str, tuple[float, ...]]) -> None:
         """See `Proxy`."""
         self.proxy.check(family, choices)
 
@@ -159,7 +159,7 @@ class FunctionProxy:
     """Returns a `Quality`, or a dict of one column {metric: (n,) values}; lower is better."""
     reads: frozenset[str] = SHAPE_GENES
 
-    def check(self, family: Family, choices: Mapping[str, tuple[int, ...]]) -> None:
+    def check(self, family: Family, choices: Mapping[str, tuple[float, ...]]) -> None:
         """Accept every space: nobody but its author knows what the function cannot see."""
 
     def predict(self, shape: ModelShape) -> Quality:

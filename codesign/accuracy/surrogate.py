@@ -19,18 +19,24 @@ would be called equal, or that no fitted net had.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from importlib.resources import files
 
 import msgspec
 import numpy as np
 
 from codesign.accuracy.proxy import Errors, Quality
-from codesign.design import BoolArray, Family, FloatArray, IntArray, ModelShape
+from codesign.design import LAYER_FIELDS, BoolArray, Family, FloatArray, IntArray, ModelShape
 from codesign.errors import ProxyError
+from codesign.layer_fields import DENSITIES, GROUPED
 from codesign.parameters import parameters
 
 INSTEAD = "change the search space, or use a proxy that measures (--proxy module:function)"
+
+ALIKE: dict[str, set[float]] = {name: set() for name in GROUPED} | {name: {1.0} for name in DENSITIES}
+"""Values of optional fields that mean what every fitted net is; widths and spans are not known of any."""
+
+ALL_DENSE = "every fitted net is dense, of one precision and attends to its whole context"
 
 # A fitted net at the edge must stay inside although other machines round its leverage differently.
 ROUNDING = 1e-9
@@ -85,13 +91,13 @@ class Surrogate:
     fit: Fit
     reads: frozenset[str] = frozenset({"layers", "hidden", "heads", "head_width", "kv_heads", "value_width", "ffn"})
 
-    def check(self, family: Family, choices: Mapping[str, tuple[int, ...]]) -> None:
+    def check(self, family: Family, choices: Mapping[str, tuple[float, ...]]) -> None:
         """Refuse what the fitted nets did not vary or the two counts cannot tell apart.
 
         Args:
             family: must be a plain decoder: no encoder, no shared layers, no gated FFN.
             choices: must keep every attention and FFN, one key and value head a query head, values as wide as keys,
-                and no two head counts of one total width.
+                and no two head counts of one total width; no bits, no span, no density but 1.
         """
         self._check_family(family)
         for gene, part in (("heads", "attention"), ("ffn", "FFN")):
@@ -104,6 +110,9 @@ class Surrogate:
             if own and (own != set(choices[reference]) or len(own) > 1):
                 got = f"{gene} {sorted(own)} beside {reference} {sorted(set(choices[reference]))}"
                 raise self._refusal(f"{got}; in every fitted net {gene} equals {reference}")
+        for gene, values in choices.items():
+            if set(values) - ALIKE.get(gene, set(values)):
+                raise self._refusal(f"{gene} {sorted(set(values))}; {ALL_DENSE}")
         self._check_total_widths(choices)
 
     def predict(self, shape: ModelShape) -> Quality:
@@ -148,8 +157,8 @@ class Surrogate:
         if family.gated_ffn:
             raise self._refusal("gated_ffn; in every fitted net the FFN has two matrices")
 
-    def _check_total_widths(self, choices: Mapping[str, tuple[int, ...]]) -> None:
-        by_width: dict[int, tuple[int, int]] = {}
+    def _check_total_widths(self, choices: Mapping[str, tuple[float, ...]]) -> None:
+        by_width: dict[float, tuple[float, float]] = {}
         for heads in sorted(set(choices["heads"])):
             for width in sorted(set(choices["head_width"])):
                 other = by_width.setdefault(heads * width, (heads, width))
@@ -165,6 +174,9 @@ class Surrogate:
         self._refuse_rows(shape, shape.ffn == 0, "ffn = 0 (FFN removed)")
         self._refuse_rows(shape, shape.kv_heads != shape.heads, "kv_heads other than heads")
         self._refuse_rows(shape, shape.value_width != shape.head_width, "value_width other than head_width")
+        columns = shape.layer_columns()
+        for gene in [gene for gene in ALIKE if gene in columns]:
+            self._refuse_rows(shape, ~np.isin(columns[gene], list(ALIKE[gene])), f"{gene} ({ALL_DENSE})")
 
     def _refuse_rows(self, shape: ModelShape, bad: BoolArray, what: str) -> None:
         rows = np.asarray((bad & shape.active).any(axis=(1, 2)))
@@ -193,8 +205,8 @@ def _same(shape: ModelShape, baseline: ModelShape) -> BoolArray:
 
 
 def _sizes(shape: ModelShape, depth: int) -> IntArray:
-    """(n, sizes) all columns side by side, with `depth` layers; layers that do not exist are zeros already."""
-    columns = [getattr(shape, field.name) for field in fields(ModelShape) if field.name != "family"]
+    """(n, sizes) all sizes side by side, with `depth` layers; layers that do not exist are zeros already."""
+    columns = [shape.layers, shape.hidden, *(getattr(shape, name) for name in LAYER_FIELDS)]
     missing = depth - shape.heads.shape[2]
     padded = [np.pad(c, ((0, 0), (0, 0), (0, missing))) if c.ndim == 3 else c for c in columns]
     return np.concatenate([c.reshape(len(shape), -1) for c in padded], axis=1)

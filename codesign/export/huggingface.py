@@ -20,6 +20,7 @@ from codesign.design import Design, Family, ModelShape, Scenario
 from codesign.errors import CodesignError, InputError, unknown_name
 from codesign.export.context import ExportContext, Files
 from codesign.huggingface import config_shape
+from codesign.layer_fields import GROUPED
 from codesign.parameters import total_parameters
 
 Config = dict[str, Any]
@@ -42,12 +43,23 @@ class _Sizes:
 def render(design: Design, context: ExportContext) -> Files:
     """A transformers config of a standard kind or our own, parameter count checked: `huggingface/config.json`."""
     shape = design.shape
+    _refuse_groups(shape)
     config = _standard(shape, context.scenario) or _own(shape)
     found, expected = _count_parameters(config), int(total_parameters(shape)[0])
     if found != expected:
         name = config["architectures"][0]
         raise CodesignError(f"huggingface: {name}: expected {expected} parameters as the shape has, got {found}")
     return {"huggingface/config.json": msgspec.json.format(msgspec.json.encode(config), indent=2) + b"\n"}
+
+
+def _refuse_groups(shape: ModelShape) -> None:
+    """Refuse what is a property of weights that do not exist yet, or of an attention that our kind does not have."""
+    stated = [name for name in GROUPED if name in shape.layer_columns()]
+    if stated:
+        raise InputError(
+            f"huggingface: {', '.join(stated)}: a config has no words for them yet, and the model that it makes would "
+            "be another one (dense, of one precision, attending to everything); use --format json"
+        )
 
 
 def _standard(shape: ModelShape, scenario: Scenario) -> Config | None:

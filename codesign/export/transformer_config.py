@@ -10,8 +10,7 @@ from typing import Any, ClassVar
 import msgspec
 from transformers import PreTrainedConfig
 
-from codesign.design import Family
-from codesign.design_file import LAYER_FIELDS
+from codesign.design import LAYER_FIELDS, Family
 from codesign.errors import InputError
 from codesign.huggingface import config_shape
 

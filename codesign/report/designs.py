@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from codesign.describe import describe_accelerator
-from codesign.design import DATAFLOWS, KIB, Design, IntArray, ModelShape
+from codesign.design import DATAFLOWS, KIB, Design, LayerColumn, ModelShape
+from codesign.layer_fields import FOLLOWS, GROUPED
 from codesign.report.summary import BASELINE, Summary
 from codesign.report.units import GLUE, UNKNOWN, Unit, against, number, percent, rounded
-from codesign.space import FOLLOWS
 
 ACCELERATOR_ROWS = ("Array (rows × columns)", "Dataflow", "Scratchpad", "Accumulator", "DRAM bandwidth", "Vector lanes")
 
@@ -22,6 +22,11 @@ LAYER_ROWS = {
     "head_width": "Head width",
     "value_width": "Value width",
     "ffn": "FFN size",
+    "weight_bits": "Weight bits",
+    "activation_bits": "Activation bits",
+    "attention_density": "Attention density",
+    "ffn_density": "FFN density",
+    "span": "Attention span",
 }
 
 CONSTANT_TEXT = ("head_width", "value_width")
@@ -115,13 +120,19 @@ def short_texts(design: Design) -> list[str]:
     shape, chip = design.shape, design.accelerator
     return [
         f"{_size(shape.take(slice(row, row + 1)))}<br>heads {_brief(_active(shape, 'heads', row))}"
-        f" · FFN {_brief(_active(shape, 'ffn', row))}"
+        f" · FFN {_brief(_active(shape, 'ffn', row))}{_optional(shape, row)}"
         f"<br>{chip.pe_rows[row]} × {chip.pe_cols[row]} {SHORT_DATAFLOWS[DATAFLOWS[int(chip.dataflow[row])]]}"
         f" · scratchpad {chip.scratchpad_bytes[row] / KIB:g} KiB"
         f" · accumulator {chip.accumulator_bytes[row] / KIB:g} KiB"
         f"<br>{chip.dram_bytes_per_cycle[row]:g} B/cycle · {chip.vector_lanes[row]} vector lanes"
         for row in range(len(design))
     ]
+
+
+def _optional(shape: ModelShape, row: int) -> str:
+    """Return the optional columns of one shape, a line of HTML each."""
+    stated = [name for name in GROUPED if name in shape.layer_columns()]
+    return "".join(f"<br>{LAYER_ROWS[name].lower()} {_brief(_active(shape, name, row))}" for name in stated)
 
 
 def _size(shape: ModelShape) -> str:
@@ -137,12 +148,12 @@ def _widths(shape: ModelShape) -> str:
     return text + (f", value width {value_width[0]}" if len(value_width) == 1 and value_width != width else "")
 
 
-def _active(shape: ModelShape, field: str, row: int) -> list[int]:
-    values: IntArray = getattr(shape, field)[row]
-    return [int(value) for value in values[np.arange(values.shape[1])[None, :] < shape.layers[row][:, None]]]
+def _active(shape: ModelShape, field: str, row: int) -> list[float]:
+    values: LayerColumn = shape.layer_columns()[field][row]
+    return list(values[shape.active[row]].tolist())
 
 
-def _brief(values: Sequence[int]) -> str:
+def _brief(values: Sequence[float]) -> str:
     if len(set(values)) == 1:
         return str(values[0])
     return " ".join(map(str, values)) if len(values) <= LISTED else f"{min(values)} to {max(values)}"
@@ -158,9 +169,10 @@ def _layer_rows(shape: ModelShape, fields: Sequence[str]) -> dict[str, Any]:
 def layer_fields(shape: ModelShape) -> list[str]:
     """Return the per-layer sizes that a table of these n designs must show: those that vary and follow no other."""
     shown = []
-    for field in LAYER_ROWS:
-        column = getattr(shape, field)
-        follows = field in FOLLOWS and np.array_equal(column, getattr(shape, FOLLOWS[field]))
+    columns = shape.layer_columns()
+    for field in [field for field in LAYER_ROWS if field in columns]:
+        column = columns[field]
+        follows = field in FOLLOWS and np.array_equal(column, columns[FOLLOWS[field]])
         constant = field in CONSTANT_TEXT and len(np.unique(column[column > 0])) <= 1
         if not follows and not constant:
             shown.append(field)

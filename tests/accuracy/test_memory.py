@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from codesign.accuracy.memory import Remembering
-from codesign.accuracy.proxy import Quality, resolve
-from codesign.design import ModelShape
+from codesign.accuracy.proxy import FunctionProxy, Quality, resolve
+from codesign.design import GROUP_FIELDS, FloatArray, IntArray, ModelShape, grouped
+from codesign.errors import ProxyError
+from codesign.layer_fields import GROUPED, type_of
 from codesign.space_file import read_space
 
 SPACE = read_space("tiny").content
@@ -56,3 +61,28 @@ def test_what_a_record_holds_is_not_asked_for() -> None:
     assert (quality.metric, quality.value.tolist(), quality.extrapolated.tolist()) == ("loss", [5.0], [True])
     assert np.isnan(quality.log_standard_error).all()
     assert counting.asked == 0
+
+
+@pytest.mark.parametrize("name", [name for names in GROUP_FIELDS.values() for name in names])
+def test_shapes_that_differ_in_one_group_only_are_different(name: str) -> None:
+    """Every optional column tells shapes apart, and so does its absence."""
+    counting = Counting()
+    proxy = Remembering(resolve(counting))
+    plain = SPACE.baseline.shape
+    columns = plain.layer_columns()
+    full = replace(plain, **grouped({**columns, **{field: one_like(field, plain) for field in GROUPED}}))
+    changed = {**full.layer_columns(), name: full.layer_columns()[name] / 2 if "density" in name else 2 * plain.heads}
+    for asked, shape in enumerate((plain, full, replace(full, **grouped(changed)), full, plain), start=1):
+        proxy.predict(shape)
+        assert counting.asked == min(asked, 3)
+
+
+def one_like(field: str, shape: ModelShape) -> IntArray | FloatArray:
+    """Return ones of the type of a field."""
+    return np.ones_like(shape.heads, dtype=type_of(field))
+
+
+def test_unknown_fields_are_not_read() -> None:
+    """A proxy that says it reads what no shape has is refused with what there is."""
+    with pytest.raises(ProxyError, match=r"reads: expected fields of a model shape \(activation_bits, .*got hedas"):
+        Remembering(FunctionProxy("mine", Counting(), frozenset({"heads", "hedas"}))).predict(SPACE.baseline.shape)

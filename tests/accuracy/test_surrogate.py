@@ -13,12 +13,13 @@ from hypothesis import given
 from codesign.accuracy.proxy import SURROGATES
 from codesign.accuracy.surrogate import Surrogate, read_fit
 from codesign.bench.surrogate import SOURCES
-from codesign.design import ModelShape
+from codesign.design import ModelShape, Precision, Spans, Sparsity
 from codesign.errors import ProxyError
 from tests.accuracy.decoders import BASELINE, CHOICES, FAMILY, INSIDE, decoders
 from tests.strategies import uniform_shape
 
 SURROGATE = Surrogate("surrogate", read_fit("gpt2_wt103"))
+ONES = np.ones_like(BASELINE.heads)
 
 
 def decoder(**sizes: Any) -> ModelShape:
@@ -125,9 +126,14 @@ def test_other_families_are_refused(family: dict[str, Any], message: str) -> Non
             {"heads": (4, 8), "head_width": (32, 64)},
             "4 heads of width 64 and 8 of width 32: both are 256 wide in total and would be called equal",
         ),
+        ({"weight_bits": (4, 8), "activation_bits": (8,)}, r"weight_bits \[4, 8\]; every fitted net is dense"),
+        ({"activation_bits": (8,)}, r"activation_bits \[8\]; every fitted net is dense, of one precision"),
+        ({"attention_density": (0.5, 1.0), "ffn_density": (1.0,)}, r"attention_density \[0.5, 1.0\]"),
+        ({"ffn_density": (0.5,)}, r"ffn_density \[0.5\]"),
+        ({"span": (512,)}, r"span \[512\]"),
     ],
 )
-def test_genes_that_it_cannot_see_are_refused(choices: dict[str, tuple[int, ...]], message: str) -> None:
+def test_genes_that_it_cannot_see_are_refused(choices: dict[str, tuple[float, ...]], message: str) -> None:
     """A space that varies what parameter counts hide is refused by gene and value, with what to use instead."""
     with pytest.raises(ProxyError, match=f"'surrogate' cannot judge {message}.*--proxy module:function"):
         SURROGATE.check(FAMILY, {**CHOICES, **choices})
@@ -146,3 +152,25 @@ def test_shapes_that_it_cannot_judge_are_refused(sizes: dict[str, int], message:
     """A shape that no fitted net resembles is refused also where no space was checked before."""
     with pytest.raises(ProxyError, match=f"{message}.*--proxy module:function"):
         SURROGATE.predict(decoder(**sizes))
+
+
+@pytest.mark.parametrize(
+    ("group", "message"),
+    [
+        ({"precision": Precision(8 * ONES, 8 * ONES)}, "weight_bits"),
+        ({"sparsity": Sparsity(1.0 * ONES, 0.5 * ONES)}, "ffn_density"),
+        ({"spans": Spans(512 * ONES)}, "span"),
+    ],
+)
+def test_compressed_shapes_are_refused(group: dict[str, Any], message: str) -> None:
+    """Bits and spans, whatever they are, and densities below 1 are refused by name, fixed or not."""
+    with pytest.raises(ProxyError, match=rf"cannot judge {message} \(every fitted net.*--proxy module:function"):
+        SURROGATE.predict(replace(BASELINE, **group))
+
+
+def test_dense_weights_are_plain() -> None:
+    """Density 1 is what every fitted net has: accepted, predicted equal, and the same net in a comparison."""
+    dense = replace(BASELINE, sparsity=Sparsity(1.0 * ONES, 1.0 * ONES))
+    SURROGATE.check(FAMILY, {**CHOICES, "attention_density": (1.0,), "ffn_density": (1.0,)})
+    assert SURROGATE.predict(dense).value == SURROGATE.predict(BASELINE).value
+    assert SURROGATE.compare(dense, BASELINE) == 0

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from codesign.describe import describe_accelerator, describe_model
-from codesign.design import Accelerator, Design, ModelShape, Scenario
+from codesign.design import Accelerator, Design, ModelShape, Precision, Scenario, Spans
+from codesign.design_file import read_exported_design
 from codesign.errors import CodesignError, InputError
 from codesign.export import EXPORTERS, ExportContext, export
 from codesign.huggingface import config_shape, read_config
@@ -217,3 +218,20 @@ def test_a_wrong_parameter_count_stops_the_export(
     with pytest.raises(CodesignError, match="CodesignForCausalLM: expected 7 parameters as the shape has, got"):
         export(["huggingface"], design, CONTEXT, tmp_path)
     assert tree(tmp_path) == {}
+
+
+def test_optional_groups_are_in_the_json_only(design: Design, tmp_path: Path) -> None:
+    """design.json says bits and spans by layer and reads back; a config of transformers has no words for them."""
+    read = (design.shape.heads > 0) | (design.shape.ffn > 0)
+    shape = replace(design.shape, precision=Precision(4 * read, 8 * read), spans=Spans(3 * (design.shape.heads > 0)))
+    compressed = replace(design, shape=shape)
+    (path,) = export(["json"], compressed, CONTEXT, tmp_path)
+    model = json.loads(path.read_bytes())["model"]
+    assert [model[name] for name in ("weight_bits", "activation_bits", "span")] == [[4, 4, 4], [8, 8, 8], [3, 0, 3]]
+    assert "ffn_density" not in model
+    again = read_exported_design(path)[0]
+    for name, column in shape.layer_columns().items():
+        np.testing.assert_array_equal(column, again.shape.layer_columns()[name])
+    with pytest.raises(InputError, match=r"huggingface: weight_bits, activation_bits, span: .*use --format json"):
+        export(["huggingface"], compressed, CONTEXT, tmp_path / "hf")
+    assert not (tmp_path / "hf").exists()
