@@ -20,7 +20,7 @@ from scipy.stats import spearmanr
 from codesign.cost import nest
 from codesign.cost import technology as technologies
 from codesign.cost.calibration import Coefficients
-from codesign.cost.matmul import conventions, hardware_rates, unit_energies_pj
+from codesign.cost.prepare import hardware_rates, unit_energies_pj, widths
 from codesign.cost.technology import Technology
 from codesign.cost.unit_costs import reference_accelerator
 from codesign.design import BoolArray, FloatArray, IntArray

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from codesign.cost.access import jit
 from codesign.cost.calibration import Coefficients
+from codesign.cost.kernels import jit
 
 Array = tuple[float, float, float]
 """Rows and columns of the array, DRAM bytes a cycle."""
@@ -35,7 +35,7 @@ def calibrated_cycles(
     """Return whole cycles, never fewer than `ideal`.
 
     Args:
-        ideal: cycles of the same mapping under ideal overlap (`access.cycles_of`).
+        ideal: cycles of the same mapping under ideal overlap (`count.cycles_of`).
         extents: M, K, N of the matmul.
         trips: DRAM loop trips M', K', N'.
         compute: cycles of the array when it never waits.

@@ -1,312 +1,363 @@
-"""The optimal mapper: for each (matmul, accelerator) row the best tiling and loop order, found exhaustively.
+"""The optimal mapper: the best loop nest of a matmul on an accelerator, over every nest that can be best.
 
-Template (four levels, after Gemmini and DOSA): registers in the PEs, an accumulator that holds an m x n tile of
-outputs, a scratchpad that holds an m x k tile of inputs and a k x n tile of weights, and DRAM.
+Which nests can be best. (Roles and dimensions as in `task`.) Each tensor is kept on chip at some depth of the nest: its
+tile is what the loops below that depth cover, and it is fetched once for each value of the loops above, except those
+right above that do not index it. Let the tensor kept at the outermost depth be x, then y, then z. The loops over x's
+free dimension can all be moved below, so x is fetched once. y is fetched once for each tile of its free dimension, z for
+each of its own. Only the three tile sizes matter, and that z need not hold y's free dimension in full: a part is enough.
+So a nest is a *form*, one of six choices of x and z, with three tile sizes and the part. docs/cost_model.md has the
+proof; tests compare with an enumeration of the six forms and with random nests.
 
-    for the M' x K' x N' tiles, in an order to be chosen:        # DRAM loops
-        fetch the tiles that changed; multiply them on the array
+What is searched under ideal cycles. The free dimension of x costs nothing but steps, so a tile of one piece (what the
+array holds at once) or less is enough of it, and so is a part of one piece. The stream dimension costs only trips, so
+its largest tile is best. What is left is one list of tile sizes (`tiles.tile_candidates`) where x = P or Q and two where
+x = H, and branches are cut by lower bounds.
 
-Symbols: M tokens, K reduction, N outputs; tiles m, k, n; trips M' = ceil(M/m) and so on; the steps of a dimension are
-the array-sized pieces that all its tiles are cut into. The last tile is partial and charged at its true size, so
-traffic depends on trips, and compute on steps, but not on tile sizes: those only have to fit.
-
-Two dimensions lie on the array (weight stationary: K on rows, N on columns; output stationary: M on rows, N on
-columns). For both, all tile sizes are enumerated except those that cannot matter: a size is left out if a smaller one
-has as few trips and as few steps, because no cost falls when trips or steps grow. The third dimension costs nothing but
-trips, so its best size is the largest that fits. Row tiles are tried in the order of a lower bound over all column
-tiles, until the bound is no better than the best found: exact, and most are never tried.
-
-Left out: loops at the scratchpad level (a scratchpad tile that outlives an accumulator tile) and double buffering.
+Under calibrated cycles, tiles themselves cost time (requests, a first load that nothing hides), and the hardware keeps
+whole tiles. There the forms have no parts, and all tile sizes of all three dimensions are searched; ideal bounds still
+hold, because calibrated cycles are never fewer.
 """
 
 from __future__ import annotations
 
-import math
-
-import numba
 import numpy as np
 
-from codesign.cost.access import (
-    K_INNERMOST,
-    Conventions,
-    Energies,
-    Rates,
-    counts,
-    cycles_of,
-    energy_of,
-    jit,
-    jit_parallel,
-)
-from codesign.design import BoolArray, FloatArray, IntArray
-
-OBJECTIVES = ("edp", "energy", "delay")
+from codesign.cost.buffers import best_tile, largest_stream_tile, loads, span
+from codesign.cost.kernels import jit, kernel
+from codesign.cost.points import SLACK, hopeless, place
+from codesign.cost.task import H, P, Q, Task, calibrate, measure, prices
+from codesign.cost.tiles import PIECES, STEPS, TILE, TRIPS, first_of, tile_candidates
+from codesign.design import FloatArray, IntArray
 
 LARGEST_EXTENT = 2**24
 """Longer dimensions are refused: no transformer has them, and enumerating their tiles would take minutes."""
 
-# Columns of the rows that `best_mappings` returns; all zero where no tile fits.
-RESULT = (
-    "cycles",
-    "energy_pj",
-    "compute_cycles",
-    "register_bytes",
-    "accumulator_words",
-    "scratchpad_words",
-    "dram_bytes",
-    "m_tile",
-    "k_tile",
-    "n_tile",
-    "innermost",
-)
+UNLIMITED = 2**40
+
+# Columns of a point.
+POINT = (
+    "cycles", "energy_pj", "stream_tile", "row_tile", "column_tile", "part", "outermost", "innermost", "variant",
+    "held_fetches", "p_fetches", "q_fetches", "loads", "row_steps", "column_steps", "row_pieces", "column_pieces",
+)  # fmt: skip
 
 
 @jit
-def tile_candidates(extent: int, lanes: int, perfect: bool) -> IntArray:
-    """Return the tile sizes of one dimension that can matter, largest first, as rows (tile, trips, steps).
+def _add(
+    task: Task,
+    table: FloatArray,
+    form: tuple[int, int],
+    row: IntArray,
+    column: IntArray,
+    stream: tuple[int, int, int, int],
+    points: FloatArray,
+    kept: int,
+) -> int:
+    """Measure a mapping and keep it if it is worth it.
 
     Args:
-        extent: length of the dimension.
-        lanes: rows or columns of the array that it lies on.
-        perfect: divisors of the extent only, cut into equal pieces of at most `lanes`.
+        task: the matmul and the accelerator.
+        table: its prices.
+        form: x and z.
+        row: tile of A.
+        column: tile of B.
+        stream: tile of F, z's part of it, its trips, loads of H.
+        points: kept so far.
+        kept: their number.
+
+    Returns:
+        how many points are kept, or -1 if there is no room.
     """
-    root = int(math.sqrt(extent)) + 1
-    room = min(extent, 2 * root + lanes * min(2 * root, extent // lanes + 1))
-    rows = np.empty((room, 3), np.int64)
-    found = 0
-    trips = 1
+    x = form[0]
+    tile, part, trips, held_loads = stream
+    fetched = (
+        1.0 if x == H else float(trips),
+        1.0 if x == P else float(column[TRIPS]),
+        1.0 if x == Q else float(row[TRIPS]),
+    )
+    output_fetches = fetched[Q] if task.weight_stationary == 1 else fetched[H]
+    if task.whole_rows and output_fetches > 1.0:
+        return kept
+    steps, pieces = (float(row[STEPS]), float(column[STEPS])), (float(row[PIECES]), float(column[PIECES]))
+    cycles, energy = measure(task, table, fetched, float(held_loads), steps, pieces)
+    if task.calibrated:
+        all_trips = (float(trips), float(row[TRIPS]), float(column[TRIPS]))
+        cycles = calibrate(task, cycles, all_trips, steps, output_fetches)
+    if hopeless(task.objective, points, kept, cycles, energy):
+        return kept
+    place_at, now = place(task.objective, points, kept, cycles, energy)
+    if place_at < 0:
+        return -1
+    point = points[place_at]
+    point[0], point[1] = cycles, energy
+    point[2], point[3], point[4], point[5] = tile, row[TILE], column[TILE], part
+    point[6], point[7], point[8] = x, form[1], task.variant
+    point[9], point[10], point[11] = fetched
+    point[12] = held_loads
+    point[13], point[14] = steps
+    point[15], point[16] = pieces
+    return now
+
+
+@jit
+def _add_stream_tiles(
+    task: Task,
+    table: FloatArray,
+    form: tuple[int, int],
+    row: IntArray,
+    column: IntArray,
+    points: FloatArray,
+    kept: int,
+) -> tuple[int, int]:
+    """Add the mappings with given tiles on the array, over all useful tiles of the stream dimension.
+
+    Returns:
+        how many points are kept (-1: no room), and the least loads of the held tensor that were possible.
+    """
+    x, z = form
+    room = span(task, x, z, row[TILE], column[TILE])
+    largest = largest_stream_tile(room, task.stream)
+    fewest = UNLIMITED
+    if largest < 1:
+        return kept, fewest
+    single = row[PIECES] == row[TRIPS] and column[PIECES] == column[TRIPS]
+    trips = -(-task.stream // largest)
     while True:
-        smallest = -(-extent // trips)
-        largest = extent if trips == 1 else (extent - 1) // (trips - 1)
-        if perfect:
-            if smallest * trips == extent:
-                piece = min(lanes, smallest)
-                while smallest % piece:
-                    piece -= 1
-                rows[found] = (smallest, trips, extent // piece)
-                found += 1
-        else:
-            fewest = extent + 1
-            for tile in range(smallest, largest + 1):
-                last = extent - (trips - 1) * tile
-                steps = (trips - 1) * -(-tile // lanes) - (-last // lanes)
-                if steps < fewest:
-                    fewest = steps
-                    rows[found] = (tile, trips, steps)
-                    found += 1
-                if tile <= lanes or tile % lanes == 0:
-                    break  # no larger size of the same trips has fewer steps
-        if smallest == 1:
-            return rows[:found]
-        trips = -(-extent // (smallest - 1))
+        smallest = -(-task.stream // trips)
+        if not task.perfect or smallest * trips == task.stream:
+            most = task.stream if trips == 1 else (task.stream - 1) // (trips - 1)
+            tile, part = best_tile(task, room, smallest, min(most, largest))
+            held_loads = loads(task, x, tile, part, single)
+            if held_loads < fewest or task.calibrated:
+                fewest = min(fewest, held_loads)
+                kept = _add(task, table, form, row, column, (tile, part, trips, held_loads), points, kept)
+                if kept < 0:
+                    return kept, fewest
+        if smallest == 1 or (trips >= fewest and not task.calibrated):
+            return kept, fewest
+        trips = -(-task.stream // (smallest - 1))
+        if task.calibrated and _stream_is_hopeless(task, table, x, row, column, trips, points, kept):
+            return kept, fewest
 
 
 @jit
-def _free_trips(free: int, largest: int, perfect: bool) -> int:
-    """Return the fewest trips of the dimension that is not on the array, given its largest tile that fits."""
-    if largest >= free:
-        return 1
-    if not perfect:
-        return -(-free // largest)
-    tile = largest
-    while free % tile:
-        tile -= 1
-    return free // tile
+def _stream_is_hopeless(
+    task: Task,
+    table: FloatArray,
+    x: int,
+    row: IntArray,
+    column: IntArray,
+    trips: int,
+    points: FloatArray,
+    kept: int,
+) -> bool:
+    """Whether ideal cycles and energy say that no more trips of the stream dimension are worth a try."""
+    fetched = (
+        1.0 if x == H else float(trips),
+        1.0 if x == P else float(column[TRIPS]),
+        1.0 if x == Q else float(row[TRIPS]),
+    )
+    steps, pieces = (float(row[STEPS]), float(column[STEPS])), (float(row[PIECES]), float(column[PIECES]))
+    cycles, energy = measure(task, table, fetched, 1.0 if x == H else float(trips), steps, pieces)
+    return hopeless(task.objective, points, kept, cycles, energy * SLACK)
 
 
 @jit
-def _value(objective: int, cycles: float, energy: float) -> float:
-    if objective == 0:
-        return cycles * energy
-    return energy if objective == 1 else cycles
+def _relaxed(task: Task, table: FloatArray, x: int, trips: float, crowding: float) -> tuple[float, float]:
+    """Return cycles and pJ that no mapping of one form falls below with so many trips of its outer dimension.
+
+    Buffers are relaxed to hold the outermost tensor alone, in tiles of any real size: the trips of its two dimensions
+    multiply to at least its `crowding`, how often its buffer would have to be filled.
+    """
+    F, A, B = task.stream, task.rows, task.columns
+    steps = (float(-(-A // task.row_lanes)), float(-(-B // task.column_lanes)))
+    pieces = (
+        float(-(-A // (task.row_lanes * task.row_block))),
+        float(-(-B // (task.column_lanes * task.column_block))),
+    )
+    partner = max(1.0, crowding / trips)
+    least_loads = float(-(-F // task.stream_limit))
+    if x == H:
+        fetched = (1.0, partner, trips)
+    else:
+        fetched = (partner, 1.0, trips) if x == P else (partner, trips, 1.0)
+        least_loads = max(least_loads, partner)
+    cycles, energy = measure(task, table, fetched, least_loads, steps, pieces)
+    return cycles, energy * SLACK
+
+
+@jit
+def _best_trips(table: FloatArray, x: int, crowding: float) -> tuple[float, float]:
+    """Return between which numbers of trips of the outer dimension `_relaxed` can be least.
+
+    Each row of prices is a t + b max(1, crowding / t), convex, with its minimum at sqrt(crowding b / a): left of all of
+    them every cost falls, right of all of them every cost grows.
+    """
+    least, most = max(1.0, crowding), 1.0
+    for row in range(4):
+        by_trips = table[row, 2] if x == Q else table[row, 3]
+        by_partner = table[row, 2] if x == H else table[row, 1] + table[row, 4]
+        if by_trips > 0.0 or by_partner > 0.0:
+            best = max(1.0, min(crowding, np.sqrt(crowding * by_partner / by_trips) if by_trips > 0.0 else crowding))
+            least, most = min(least, best), max(most, best)
+    return least, most
+
+
+@jit
+def _add_outer(
+    task: Task,
+    table: FloatArray,
+    form: tuple[int, int],
+    outer: IntArray,
+    inner: IntArray,
+    first: int,
+    points: FloatArray,
+    kept: int,
+) -> int:
+    """Add the mappings of one form with one tile of the outer dimension."""
+    x = form[0]
+    for v in range(first, len(inner)):
+        cycles, energy, least_loads = _bound(task, table, form, outer, inner[v, TRIPS])
+        if hopeless(task.objective, points, kept, cycles, energy):
+            return kept
+        row, column = (outer, inner[v]) if x != Q else (inner[v], outer)
+        kept, found = _add_stream_tiles(task, table, form, row, column, points, kept)
+        if kept < 0 or (x != H and found == least_loads and not task.calibrated):
+            return kept  # smaller tiles of the free dimension would leave more room, which is of no use
+    return kept
 
 
 @jit
 def _bound(
-    objective: int,
-    weight_stationary: bool,
-    extents: tuple[int, int, int],
-    row: tuple[int, int, int],
-    cols: int,
-    words: tuple[int, int],
-    innermost: int,
-    conventions: Conventions,
-    rates: Rates,
-    energies: Energies,
-) -> float:
-    """Return a lower bound of the objective over all column tiles, for one row tile and one loop order.
+    task: Task, table: FloatArray, form: tuple[int, int], outer: IntArray, other_trips: int
+) -> tuple[float, float, int]:
+    """Return cycles, pJ and loads that no mapping with this tile of one dimension on the array can fall below.
 
-    The two other tiles are relaxed to the largest that fit beside the smallest partner. With K innermost both operands
-    are refetched, K M N (1/m + 1/n) words in all, and m + n <= S/k, m n <= A bound that sum from below.
+    The tile of the other one is taken as 1 where it fills a buffer, and cut into no more than `other_trips` trips and as
+    few steps as there can be.
     """
-    M, K, N = extents
-    tile, row_trips, row_steps = row
-    scratchpad_words, accumulator_words = words
-    if weight_stationary:
-        side = scratchpad_words / tile
-        n_most = min(float(N), min(side - 1.0, float(accumulator_words)))
-        m_most = min(float(M), min(side - 1.0, float(accumulator_words)))
-        if n_most < 1.0 or m_most < 1.0:
-            return np.inf
-        trips = (M / m_most, float(row_trips), N / n_most)
-    else:
-        n_most = min(float(N), min(scratchpad_words - float(tile), accumulator_words / tile))
-        k_most = min(float(K), scratchpad_words / (tile + 1.0))
-        if n_most < 1.0 or k_most < 1.0:
-            return np.inf
-        trips = (float(row_trips), K / k_most, N / n_most)
-    col_steps = float(-(-N // cols))
-    volumes = (float(M), float(K), float(N))
-    compute, register, accumulator, scratchpad, dram = counts(
-        weight_stationary, volumes, trips, (float(row_steps), col_steps), True, innermost, conventions
+    x, z = form
+    by_row = x != Q  # the outer list is of A
+    extent, lanes, block = (
+        (task.columns, task.column_lanes, task.column_block) if by_row else (task.rows, task.row_lanes, task.row_block)
     )
-    if weight_stationary and innermost == K_INNERMOST:
-        refetched = 2.0 * M * K * N * max(2.0 * tile / scratchpad_words, 1.0 / math.sqrt(accumulator_words))
-        missing = max(0.0, refetched - (K * N * trips[0] + M * K * trips[2]))
-        scratchpad += missing
-        dram += missing * conventions[0]
-    counted = (compute, register, accumulator, scratchpad, dram)
-    cycles = cycles_of(counted, N / col_steps, rates)
-    return _value(objective, cycles, energy_of(volumes[0] * K * N, counted, energies)) * (1.0 - 1e-9)
+    row_tile, column_tile = (outer[TILE], 1) if by_row else (1, outer[TILE])
+    largest = max(1, largest_stream_tile(span(task, x, z, row_tile, column_tile), task.stream))
+    trips = -(-task.stream // largest)
+    held = 1.0 if x == H else float(trips)
+    one_piece = x == H and outer[PIECES] == outer[TRIPS]
+    least_loads = max(-(-task.stream // task.stream_limit), 1 if one_piece else trips)
+    fewest_steps, fewest_pieces = max(-(-extent // lanes), other_trips), max(-(-extent // (lanes * block)), other_trips)
+    other = float(other_trips) if x == H else 1.0
+    if by_row:
+        p, q = other, 1.0 if x == Q else float(outer[TRIPS])
+        steps, pieces = (float(outer[STEPS]), float(fewest_steps)), (float(outer[PIECES]), float(fewest_pieces))
+    else:
+        p, q = 1.0 if x == P else float(outer[TRIPS]), other
+        steps, pieces = (float(fewest_steps), float(outer[STEPS])), (float(fewest_pieces), float(outer[PIECES]))
+    cycles, energy = measure(task, table, (held, p, q), float(least_loads), steps, pieces)
+    return cycles, energy * SLACK, least_loads
 
 
 @jit
-def _bounds(
-    objective: int,
-    weight_stationary: bool,
-    extents: tuple[int, int, int],
+def _first_inner(task: Task, x: int, outer_tile: int, inner: IntArray) -> int:
+    """Return where the tiles of the inner dimension begin that are neither too large to fit nor larger than of use."""
+    if x == H:
+        most = int(min(task.capacity[task.buffer[H]] / (outer_tile * task.word[H]), 1.0 * LARGEST_EXTENT))
+    elif task.calibrated:
+        return 0
+    elif x == P:
+        most = task.column_lanes * task.column_block
+    else:
+        most = task.row_lanes * task.row_block
+    extent = task.rows if x == Q else task.columns
+    first = first_of(inner, float(-(-extent // max(most, 1))))
+    return min(first, len(inner) - 1)
+
+
+@jit
+def _add_form(
+    task: Task,
+    table: FloatArray,
+    form: tuple[int, int],
     rows: IntArray,
-    cols: int,
-    words: tuple[int, int],
-    conventions: Conventions,
-    rates: Rates,
-    energies: Energies,
-) -> FloatArray:
-    """(3 x row tiles,) lower bound of each row tile under each loop order; the order varies fastest."""
-    bounds = np.empty(3 * len(rows))
-    for entry in range(len(bounds)):
-        tile, trips, steps = rows[entry // 3]
-        bounds[entry] = _bound(
-            objective,
-            weight_stationary,
-            extents,
-            (tile, trips, steps),
-            cols,
-            words,
-            entry % 3,
-            conventions,
-            rates,
-            energies,
-        )
-    return bounds
+    columns: IntArray,
+    points: FloatArray,
+    kept: int,
+) -> int:
+    """Add the mappings of one form: outermost tensor x, innermost tensor z.
+
+    The outer dimension is that of x on the array (A where there are two). Its tiles are tried from where the relaxed
+    cost is least, outwards in both directions, until the relaxed cost is hopeless.
+    """
+    x = form[0]
+    outer, inner = (rows, columns) if x != Q else (columns, rows)
+    sizes = (float(task.rows) * task.columns, float(task.stream) * task.rows, float(task.stream) * task.columns)
+    crowding = sizes[x] * task.word[x] / task.capacity[task.buffer[x]]
+    least, most = _best_trips(table, x, crowding)
+    start = first_of(outer, least)
+    for direction in (1, -1):
+        u = start if direction == 1 else start - 1
+        while 0 <= u < len(outer):
+            trips = float(outer[u, TRIPS])
+            cycles, energy = _relaxed(task, table, x, trips, crowding)
+            if hopeless(task.objective, points, kept, cycles, energy):
+                if not least <= trips <= most:
+                    break
+            else:
+                first = _first_inner(task, x, outer[u, TILE], inner)
+                kept = _add_outer(task, table, form, outer[u], inner, first, points, kept)
+                if kept < 0:
+                    return kept
+            u += direction
+    return kept
 
 
 @jit
-def _largest_free_tile(weight_stationary: bool, row_tile: int, n_tile: int, words: tuple[int, int]) -> int:
-    """Return the largest tile of the dimension that is not on the array, beside the other two; below 1 if none."""
-    scratchpad_words, accumulator_words = words
-    if weight_stationary:
-        return min(accumulator_words // n_tile, scratchpad_words // row_tile - n_tile)
-    return scratchpad_words // (row_tile + n_tile) if row_tile * n_tile <= accumulator_words else 0
+def search(task: Task, table: FloatArray, points: FloatArray, kept: int) -> int:
+    """Add the best mappings of one task to the points kept so far; return their number, or -1 if there is no room."""
+    rows = tile_candidates(task.rows, task.row_lanes, task.row_block, task.perfect == 1)
+    columns = tile_candidates(task.columns, task.column_lanes, task.column_block, task.perfect == 1)
+    if task.whole_rows:
+        columns = columns[: first_of(columns, 2.0)]
+    output = Q if task.weight_stationary else H
+    prices(task, table)
+    for x in (P, Q, H):
+        for z in (H, P, Q):
+            if (z == x) != (task.calibrated == 1):
+                continue  # parts are for ideal cycles only
+            if task.whole_rows and z == output and x + z == H + Q:
+                continue  # y is P: the output's part would be one of N
+            kept = _add_form(task, table, (x, z), rows, columns, points, kept)
+            if kept < 0:
+                return kept
+    return kept
 
 
-@jit
-def best_mapping(
-    objective: int,
-    perfect: bool,
-    weight_stationary: bool,
-    extents: tuple[int, int, int],
-    array: tuple[int, int],
-    words: tuple[int, int],
-    conventions: Conventions,
-    rates: Rates,
-    energies: Energies,
-    out: FloatArray,
-) -> bool:
-    """Find the best mapping of one matmul on one accelerator.
+@kernel
+def search_rows(tasks: FloatArray, variants: FloatArray, points: FloatArray, kept: IntArray) -> None:
+    """Search rows of tasks.
 
     Args:
-        objective: position in OBJECTIVES; of equal ones the lower energy-delay product.
-        perfect: perfect factors only.
-        weight_stationary: dataflow, else output stationary.
-        extents: M, K, N.
-        array: rows, columns.
-        words: capacity of the scratchpad in operand words, of the accumulator in accumulator words.
-        conventions: widths and what is counted.
-        rates: bandwidths.
-        energies: pJ an access.
-        out: (len(RESULT),) filled with the best mapping.
-
-    Returns:
-        Whether any tile fits.
+        tasks: (r,) records of TASK; those whose `objective` is negative are left out.
+        variants: (2, v, 4) by dataflow: row block, column block (0: no variant), whether serial, usable share of the
+            buffers. The best over all variants is found.
+        points: (r, room, len(POINT)) filled.
+        kept: (r,) filled: how many points each row has; 0 if nothing fits, -1 if there is no room for all.
     """
-    M, K, N = extents
-    volumes = (float(M), float(K), float(N))
-    on_rows, free = (K, M) if weight_stationary else (M, K)
-    rows, cols = tile_candidates(on_rows, array[0], perfect), tile_candidates(N, array[1], perfect)
-    bounds = _bounds(objective, weight_stationary, extents, rows, array[1], words, conventions, rates, energies)
-    best, best_edp = np.inf, np.inf
-    for entry in np.argsort(bounds, kind="mergesort"):
-        if bounds[entry] >= best or bounds[entry] == np.inf:
-            break
-        innermost = entry % 3
-        row_tile, row_trips, row_steps = rows[entry // 3]
-        for n_tile, n_trips, col_steps in cols:
-            largest = _largest_free_tile(weight_stationary, row_tile, n_tile, words)
-            if largest < 1:
+    table = np.empty((4, 7))
+    for i in range(len(tasks)):
+        task = tasks[i]
+        kept[i] = 0
+        if task.objective < 0:
+            continue
+        scratchpad, accumulator = task.capacity[0], task.capacity[1]
+        held_weights = task.weight_stationary == 1
+        for v in range(variants.shape[1]):
+            variant = variants[0 if held_weights else 1, v]
+            if variant[0] == 0.0 or kept[i] < 0:
                 continue
-            free_trips = _free_trips(free, largest, perfect)
-            m_trips, k_trips = (free_trips, row_trips) if weight_stationary else (row_trips, free_trips)
-            single = row_tile <= array[0] and n_tile <= array[1]
-            trips, steps = (float(m_trips), float(k_trips), float(n_trips)), (float(row_steps), float(col_steps))
-            counted = counts(weight_stationary, volumes, trips, steps, single, innermost, conventions)
-            cycles = cycles_of(counted, volumes[2] / col_steps, rates)
-            energy = energy_of(volumes[0] * K * N, counted, energies)
-            value, edp = _value(objective, cycles, energy), cycles * energy
-            if value < best or (value == best and edp < best_edp):
-                best, best_edp = value, edp
-                free_tile = -(-free // free_trips)
-                m_tile, k_tile = (free_tile, row_tile) if weight_stationary else (row_tile, free_tile)
-                out[0], out[1], out[7], out[8], out[9], out[10] = cycles, energy, m_tile, k_tile, n_tile, innermost
-                for column in range(5):
-                    out[2 + column] = counted[column]
-    return best < np.inf
-
-
-@jit_parallel
-def search_rows(
-    objective: int,
-    perfect: bool,
-    integers: IntArray,
-    conventions: Conventions,
-    rates: FloatArray,
-    energies: FloatArray,
-    out: FloatArray,
-    fits: BoolArray,
-) -> None:
-    """Run `best_mapping` over rows, on all cores.
-
-    Args:
-        objective: position in OBJECTIVES.
-        perfect: perfect factors only.
-        integers: (rows, 8) M, K, N, dataflow, PE rows, PE columns, scratchpad words, accumulator words.
-        conventions: widths and what is counted.
-        rates: (rows, 3) bandwidths.
-        energies: (rows, 5) pJ at each of matmul.LEVELS.
-        out: (rows, len(RESULT)) filled.
-        fits: (rows,) filled; whether any tile fits.
-    """
-    for i in numba.prange(len(integers)):
-        M, K, N, dataflow, pe_rows, pe_cols, scratchpad_words, accumulator_words = integers[i]
-        row_energies = (energies[i, 0], energies[i, 1], energies[i, 2], energies[i, 3], energies[i, 4])
-        fits[i] = best_mapping(
-            objective,
-            perfect,
-            dataflow == 0,
-            (M, K, N),
-            (pe_rows, pe_cols),
-            (scratchpad_words, accumulator_words),
-            conventions,
-            (rates[i, 0], rates[i, 1], rates[i, 2]),
-            row_energies,
-            out[i],
-        )
+            task.row_block, task.column_block, task.serial = int(variant[0]), int(variant[1]), int(variant[2])
+            task.capacity[0], task.capacity[1] = scratchpad * variant[3], accumulator * variant[3]
+            task.variant = v
+            kept[i] = search(task, table, points[i], kept[i])
+        task.capacity[0], task.capacity[1] = scratchpad, accumulator

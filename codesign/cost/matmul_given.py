@@ -6,7 +6,7 @@ import numpy as np
 
 from codesign.cost import nest
 from codesign.cost.calibration import Calibration, coefficients
-from codesign.cost.matmul import Convention, conventions, hardware_rates, unit_energies_pj
+from codesign.cost.prepare import Convention, hardware_rates, unit_energies_pj, widths
 from codesign.cost.rows_of_text import Reasons, flag, flag_each, whole_numbers
 from codesign.cost.technology import Technology
 from codesign.design import Accelerator, FloatArray, IntArray
@@ -41,10 +41,10 @@ def cost_given(
     loops, lengths, factors = nest.pack(_nests(text, reasons))
     out = np.zeros((len(reasons), len(nest.NEST_RESULT)))
     energies = unit_energies_pj(technology, accelerator)
-    widths = conventions(technology, convention)
+    words = widths(technology, convention)
     rates = hardware_rates(technology, accelerator)
     volumes = extents.astype(np.float64)
-    nest.nest_rows(volumes, loops, lengths, factors, widths, rates, energies, out)
+    nest.nest_rows(volumes, loops, lengths, factors, words, rates, energies, out)
     result = dict(zip(nest.NEST_RESULT, out.T, strict=True))
     if calibration is not None:
         arrays = np.column_stack([accelerator.pe_rows, accelerator.pe_cols, accelerator.dram_bytes_per_cycle])
@@ -56,12 +56,12 @@ def cost_given(
             lengths,
             factors,
             arrays,
-            (widths[0], widths[0], widths[1], widths[2]),
+            (words[0], words[1], words[2], words[3]),
             coefficients(calibration),
             result["cycles"],
         )
     _flag_coverage(nest.covered(loops, lengths, factors), extents, reasons)
-    _flag_misfits(result, factors, accelerator, widths[0], widths[2], reasons)
+    _flag_misfits(result, factors, accelerator, words[0], words[3], reasons)
     results = {
         "cycles": result["cycles"],
         "energy_pj": result["energy_pj"],

@@ -13,8 +13,10 @@ import pandas as pd
 
 from codesign.cost import nest
 from codesign.cost.calibration import Calibration
-from codesign.cost.matmul import Convention, MatmulCosts, Objective, best_mappings
+from codesign.cost.matmul import FREE, TENSORS, MatmulCosts, best_mappings
 from codesign.cost.matmul_given import GIVEN_MAPPING, cost_given
+from codesign.cost import prepare
+from codesign.cost.prepare import Buffering, Convention, Fidelity, Objective
 from codesign.cost.rows_of_text import Reasons, flag, flag_each, parse_numbers, whole_numbers
 from codesign.cost.technology import Technology
 from codesign.cost.unit_costs import area_mm2, reference_accelerator
@@ -38,8 +40,6 @@ WRITTEN = (*RESULTS, "mapping", "feasible", "reason")
 UNCERTAINTY = ("cycles_low", "cycles_high")
 """Written too, last, where cycles are calibrated: 10th and 90th percentile of what RTL may take."""
 
-Fidelity = Literal["ideal", "calibrated"]
-
 
 @dataclass(frozen=True)
 class Options:
@@ -49,12 +49,17 @@ class Options:
     convention: Convention = "timeloop"
     perfect_factors: bool = False
     fidelity: Fidelity = "ideal"
+    buffering: Buffering | None = None
 
     @property
     def search(self) -> dict[str, object]:
         """What has no effect on a given mapping, by the name of its option, where it is not the default."""
-        chosen = {"--objective": self.objective, "--perfect-factors": self.perfect_factors}
-        return {name: value for name, value in chosen.items() if value not in ("edp", False)}
+        chosen = {
+            "--objective": (self.objective, "edp"),
+            "--perfect-factors": (self.perfect_factors, False),
+            "--buffering": (self.buffering, None),
+        }
+        return {name: value for name, (value, default) in chosen.items() if value != default}
 
 
 def cost_rows(
@@ -69,7 +74,7 @@ def cost_rows(
         reasons: (rows,) why a row is out already, empty where it is not.
 
     Raises:
-        InputError: the rows cannot be calibrated: the cost model is not, or no mapping is given.
+        InputError: the rows cannot be calibrated: the cost model is not.
     """
     calibration = _calibration(technology, options)
     reasons = np.full(len(rows), "", dtype=object) if reasons is None else reasons.copy()
@@ -82,8 +87,6 @@ def cost_rows(
     if set(GIVEN_MAPPING) <= set(text):
         convention = options.convention
         results, mappings = cost_given(text, extents, accelerator, technology, convention, calibration, reasons)
-    elif calibration is not None:
-        raise InputError("fidelity calibrated: expected a given mapping; best mappings are found with --fidelity ideal")
     else:
         results, mappings = _cost_best(extents, accelerator, technology, options, reasons)
     results["edp_pj_cycles"] = results["energy_pj"] * results["cycles"]
@@ -149,14 +152,14 @@ def _cost_best(
     options: Options,
     reasons: Reasons,
 ) -> tuple[dict[str, FloatArray], list[str]]:
-    costs = best_mappings(
-        extents,
-        accelerator,
-        technology,
+    mapping_options = prepare.Options(
         objective=options.objective,
         convention=options.convention,
         perfect_factors=options.perfect_factors,
+        fidelity=options.fidelity,
+        buffering=options.buffering,
     )
+    costs = best_mappings(extents, accelerator, technology, mapping_options)
     flag(reasons, ~costs.feasible, "no tile fits into scratchpad and accumulator")
     results = {
         "cycles": costs.cycles,
@@ -169,14 +172,21 @@ def _cost_best(
 
 
 def _mapping_texts(extents: IntArray, accelerator: Accelerator, costs: MatmulCosts) -> list[str]:
-    """Return each mapping as text: DRAM loops outermost first, tile sizes, what lies on the array."""
+    """Return each mapping as text: DRAM loops outermost first, tiles, what is kept in parts, what lies on the array."""
     trips = -(-extents // np.maximum(costs.tiles, 1))  # (rows, 3)
-    columns = (trips, costs.tiles, costs.innermost, accelerator.dataflow, accelerator.pe_rows, accelerator.pe_cols)
-    return [_mapping_text(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+    columns = (trips, costs.tiles, costs.outermost, costs.innermost, costs.part)
+    arrays = (accelerator.dataflow, accelerator.pe_rows, accelerator.pe_cols)
+    return [_mapping_text(*row) for row in zip(*(column.tolist() for column in (*columns, *arrays)), strict=True)]
 
 
-def _mapping_text(trips: list[int], tile: list[int], innermost: int, dataflow: int, rows: int, columns: int) -> str:
-    order = [d for d in range(3) if d != innermost] + [innermost]
-    loops = " ".join(f"{nest.DIMENSIONS[d]}{trips[d]}" for d in order if trips[d] > 1) or "-"
+def _mapping_text(
+    trips: list[int], tile: list[int], outermost: int, innermost: int, part: int, dataflow: int, rows: int, columns: int
+) -> str:
+    last = FREE[outermost]  # its loop is innermost: what it does not index stays
+    loops = " ".join(f"{nest.DIMENSIONS[d]}{trips[d]}" for d in (*(d for d in range(3) if d != last), last) if trips[d] > 1)
     on_rows = "K" if DATAFLOWS[dataflow] == "weight_stationary" else "M"
-    return f"dram {loops} | tile M{tile[0]} K{tile[1]} N{tile[2]} | array {on_rows}{rows} N{columns}"
+    text = f"dram {loops or '-'} | tile M{tile[0]} K{tile[1]} N{tile[2]} | array {on_rows}{rows} N{columns}"
+    cut = FREE[3 - outermost - innermost]
+    if innermost == outermost or part == tile[cut]:
+        return text
+    return f"{text} | {TENSORS[innermost]} in parts of {nest.DIMENSIONS[cut]}{part}"

@@ -13,12 +13,12 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
-from codesign.cost.access import Conventions, Counts, cycles_of, energy_of, jit, jit_parallel
 from codesign.cost.calibrated import ByteWidths, calibrated_cycles
 from codesign.cost.calibration import Coefficients
+from codesign.cost.count import Counts, Widths, cycles_of, energy_of
+from codesign.cost.kernels import jit, kernel
 from codesign.design import FloatArray, IntArray
 from codesign.errors import InputError
 
@@ -97,15 +97,15 @@ def nest_counts(
     number: int,
     spatial_k: float,
     spatial_n: float,
-    conventions: Conventions,
+    widths: Widths,
 ) -> tuple[Counts, float, float, float]:
     """Count the accesses of a given nest.
 
     Returns:
-        the counts (see `access.counts`), and the words that the accumulator, the scratchpad and the registers hold.
+        the counts (see `count.counts`), and the words that the accumulator, the scratchpad and the registers hold.
     """
     M, K, N = extents
-    operand_bytes, output_bytes, _, spill_bytes, first_read, drain = conventions
+    input_bytes, weight_bytes, output_bytes, _, spill_bytes, first_read, drain = widths
     mac = M * K * N
     m_low, n_low = _tile(loops, number, 2, 0, 1.0), _tile(loops, number, 2, 2, spatial_n)
     m_mid, k_mid = _tile(loops, number, 1, 0, 1.0), _tile(loops, number, 1, 1, spatial_k)
@@ -116,53 +116,53 @@ def nest_counts(
     fill_input = m_mid * k_mid * _refetches(loops, number, 1, 0, 1)
     fill_output = m_low * n_low * _refetches(loops, number, 2, 0, 2)
     updates = mac / spatial_k
-    reads = drain * M * N + (fill_output - M * N)  # as in `access.counts`
+    reads = drain * M * N + (fill_output - M * N)  # as in `count.counts`
     accumulator = reads + updates + (updates - M * N * (1.0 - first_read))
-    scratchpad = fill_weight + fill_input + loads + mac / spatial_n
-    dram = (fill_weight + fill_input) * operand_bytes + M * N * output_bytes
+    inputs, weights = fill_input + mac / spatial_n, fill_weight + loads
+    dram = fill_weight * weight_bytes + fill_input * input_bytes + M * N * output_bytes
     dram += 2.0 * (fill_output - M * N) * spill_bytes
-    counted = (mac / (spatial_k * spatial_n), (mac + loads) * operand_bytes, accumulator, scratchpad, dram)
+    counted = (mac / (spatial_k * spatial_n), (mac + loads) * weight_bytes, accumulator, inputs, weights, dram)
     return counted, m_low * n_low, m_mid * k_mid + k_mid * n_mid, k_reg * n_reg
 
 
-@jit_parallel
+@kernel
 def nest_rows(
     extents: FloatArray,
     loops: IntArray,
     numbers: IntArray,
     spatial: FloatArray,
-    conventions: Conventions,
+    widths: Widths,
     rates: FloatArray,
     energies: FloatArray,
     out: FloatArray,
 ) -> None:
-    """Cost rows of given nests, on all cores.
+    """Cost rows of given nests, row by row.
 
     Args:
         extents: (rows, 3) M, K, N.
         loops: (rows, MAX_LOOPS, 3) level, dimension, trips; outermost first.
         numbers: (rows,) loops in use.
         spatial: (rows, 2) K on rows, N on columns.
-        conventions: widths and what is counted.
-        rates: (rows, 3) bandwidths.
-        energies: (rows, 5) pJ at each of matmul.LEVELS.
+        widths: of words, and what is counted.
+        rates: (rows, 4) bandwidths, see `count.Rates`.
+        energies: (rows, 6) pJ, see `count.Energies`.
         out: (rows, len(NEST_RESULT)) filled.
     """
-    for i in numba.prange(len(extents)):
+    for i in range(len(extents)):
         volumes = (extents[i, 0], extents[i, 1], extents[i, 2])
         counted, outputs, operands, registers = nest_counts(
-            volumes, loops[i], numbers[i], spatial[i, 0], spatial[i, 1], conventions
+            volumes, loops[i], numbers[i], spatial[i, 0], spatial[i, 1], widths
         )
-        row_rates = (rates[i, 0], rates[i, 1], rates[i, 2])
-        row_energies = (energies[i, 0], energies[i, 1], energies[i, 2], energies[i, 3], energies[i, 4])
-        out[i, 0] = cycles_of(counted, spatial[i, 1], row_rates)
-        out[i, 1] = energy_of(volumes[0] * volumes[1] * volumes[2], counted, row_energies)
-        out[i, 2], out[i, 3], out[i, 4] = counted[2], counted[3], counted[4]
+        row_rates = (rates[i, 0], rates[i, 1], rates[i, 2], rates[i, 3])
+        pj = (energies[i, 0], energies[i, 1], energies[i, 2], energies[i, 3], energies[i, 4], energies[i, 5])
+        out[i, 0] = cycles_of(counted, spatial[i, 1], widths, row_rates, False)
+        out[i, 1] = energy_of(volumes[0] * volumes[1] * volumes[2], counted, pj)
+        out[i, 2], out[i, 3], out[i, 4] = counted[2], counted[3] + counted[4], counted[5]
         out[i, 5], out[i, 6] = outputs, operands
         out[i, 7] = registers / (spatial[i, 0] * spatial[i, 1])
 
 
-@jit_parallel
+@kernel
 def calibrated_rows(
     ideal: FloatArray,
     extents: FloatArray,
@@ -174,7 +174,7 @@ def calibrated_rows(
     coefficients: Coefficients,
     out: FloatArray,
 ) -> None:
-    """Give rows of given nests calibrated cycles, on all cores.
+    """Give rows of given nests calibrated cycles, row by row.
 
     Inside a tile the hardware has its own order: each piece of weights enters the array once a tile, and all rows of
     the tile stream past it. So only the loops at the DRAM level, the tiles that they leave, the spatial factors and the
@@ -191,7 +191,7 @@ def calibrated_rows(
         coefficients: of the cost model's calibration.
         out: (rows,) filled.
     """
-    for i in numba.prange(len(extents)):
+    for i in range(len(extents)):
         M, K, N = extents[i, 0], extents[i, 1], extents[i, 2]
         on_rows, on_columns = spatial[i, 0], spatial[i, 1]
         trips_m = M / _tile(loops[i], numbers[i], 1, 0, 1.0)

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from codesign.cost import technology
-from codesign.cost.matmul import conventions, hardware_rates, unit_energies_pj
+from codesign.cost.prepare import hardware_rates, unit_energies_pj, widths
 from codesign.cost.quantity import PositiveQuantity, Quantity
 from codesign.cost.technology import Technology
 from codesign.cost.technology_tables import Dram
@@ -85,16 +85,16 @@ def random_extents(rng: np.random.Generator, n: int, largest: int) -> np.ndarray
 
 def problem(extents: np.ndarray, chip: Accelerator, model: Technology, convention: Any) -> Problem:
     """Return one matmul on one accelerator (a column of one row) in plain numbers."""
-    widths = Widths(*conventions(model, convention))
-    scratchpad_words = int(chip.scratchpad_bytes[0] // widths.operand)
-    accumulator_words = int(chip.accumulator_bytes[0] // widths.accumulator)
+    words = Widths(*widths(model, convention)[1:])
+    scratchpad_words = int(chip.scratchpad_bytes[0] // words.operand)
+    accumulator_words = int(chip.accumulator_bytes[0] // words.accumulator)
     M, K, N = extents.tolist()
     return Problem(
         weight_stationary=bool(chip.dataflow[0] == 0),
         extents=(M, K, N),
         array=(int(chip.pe_rows[0]), int(chip.pe_cols[0])),
         words=(scratchpad_words, accumulator_words),
-        widths=widths,
+        widths=words,
         rates=tuple(hardware_rates(model, chip)[0].tolist()),
         energies=tuple(unit_energies_pj(model, chip)[0].tolist()),
     )

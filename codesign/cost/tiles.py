@@ -1,0 +1,98 @@
+"""Which tile sizes of one dimension can matter."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from codesign.cost.kernels import jit
+from codesign.design import IntArray
+
+# Columns of the rows of `tile_candidates`.
+TILE, TRIPS, STEPS, PIECES = 0, 1, 2, 3
+
+
+@jit
+def parts(extent: int, tile: int, part: int) -> int:
+    """Return into how many parts of at most `part` the tiles of a dimension are cut, the last tile partial."""
+    trips = -(-extent // tile)
+    last = extent - (trips - 1) * tile
+    return (trips - 1) * -(-tile // part) - (-last // part)
+
+
+@jit
+def largest_divisor(number: int, limit: int) -> int:
+    """Return the largest divisor of a number that is no larger than a limit of at least 1."""
+    divisor = min(number, limit)
+    while number % divisor:
+        divisor -= 1
+    return divisor
+
+
+@jit
+def _doubled(rows: IntArray) -> IntArray:
+    """Return the rows with as much room again; by hand, because numpy's way takes seconds to compile."""
+    doubled = np.empty((2 * len(rows), 4), np.int64)
+    for i in range(len(rows)):
+        for column in range(4):
+            doubled[i, column] = rows[i, column]
+    return doubled
+
+
+@jit
+def _write(rows: IntArray, place: int, tile: int, trips: int, steps: int, pieces: int) -> None:
+    rows[place, TILE], rows[place, TRIPS], rows[place, STEPS], rows[place, PIECES] = tile, trips, steps, pieces
+
+
+@jit
+def first_of(rows: IntArray, trips: float) -> int:
+    """Return the position of the first candidate with at least so many trips; len(rows) if there is none."""
+    low, high = 0, len(rows)
+    while low < high:
+        middle = (low + high) // 2
+        if rows[middle, TRIPS] < trips:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@jit
+def tile_candidates(extent: int, lanes: int, block: int, perfect: bool) -> IntArray:
+    """Return the tile sizes of one dimension that can matter, fewest trips first, as rows (tile, trips, steps, pieces).
+
+    A size is left out if a smaller one has as few trips, steps and pieces: no cost falls when one of these grows.
+
+    Args:
+        extent: length of the dimension.
+        lanes: rows or columns of the array that it lies on; a step is what they work on at once.
+        block: how many steps' worth one PE's registers hold; a piece is what the array holds at once.
+        perfect: divisors of the extent only, cut into equal steps and pieces.
+    """
+    rows = np.empty((4 * int(math.sqrt(extent)) + 8, 4), np.int64)
+    found = 0
+    trips = 1
+    while True:
+        smallest = -(-extent // trips)
+        largest = extent if trips == 1 else (extent - 1) // (trips - 1)
+        if perfect:
+            if smallest * trips == extent:
+                piece = largest_divisor(smallest, lanes * block)
+                _write(rows, found, smallest, trips, extent // largest_divisor(piece, lanes), extent // piece)
+                found += 1
+        else:
+            fewest_steps, fewest_pieces = extent + 1, extent + 1
+            for tile in range(smallest, largest + 1):
+                steps, pieces = parts(extent, tile, lanes), parts(extent, tile, lanes * block)
+                if steps < fewest_steps or pieces < fewest_pieces:
+                    if found == len(rows):
+                        rows = _doubled(rows)
+                    fewest_steps, fewest_pieces = min(steps, fewest_steps), min(pieces, fewest_pieces)
+                    _write(rows, found, tile, trips, steps, pieces)
+                    found += 1
+                if tile <= lanes or tile % (lanes * block) == 0:
+                    break  # no larger size of the same trips has fewer steps or pieces
+        if smallest == 1:
+            return rows[:found]
+        trips = -(-extent // (smallest - 1))
