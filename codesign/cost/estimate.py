@@ -1,7 +1,8 @@
 """Cost of whole designs: every operation of the workload, summed to energy, delay, energy-delay product and area.
 
-Operations run one after the other, so delay and energy are sums over operations, and EDP = energy x delay. Each matmul
-takes the mapping of least energy-delay product of its own; for the sum that is near, but not always at, the optimum.
+Operations run one after the other, vector operations beside the matmul before them where they are fused (`fusion`). So
+delay and energy are sums over operations, and EDP = energy x delay. Of each matmul's delay-energy hull, the mapping is
+taken that makes the EDP of the whole design least (`combine`).
 """
 
 from __future__ import annotations
@@ -10,14 +11,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codesign.cost.matmul import LEVELS, MatmulCosts, best_mappings
+from codesign.cost.combine import choose
+from codesign.cost.kernels import on_all_cores
+from codesign.cost.matmul import LEVELS
+from codesign.cost.prepare import Fidelity, Options
+from codesign.cost.sublayers import Groups, Sublayers, group_matmuls, map_distinct
 from codesign.cost.technology import Technology
-from codesign.cost.unit_costs import area_mm2
-from codesign.cost.vector import vector_costs
+from codesign.cost.unit_costs import area_mm2, check_accumulator
+from codesign.cost.vector import VectorCosts, vector_costs
 from codesign.design import DATAFLOWS, Accelerator, BoolArray, Design, FloatArray, IntArray, Scenario
 from codesign.errors import InputError
 from codesign.parameters import total_parameters
-from codesign.workload import Label, Matmuls, macs, workload
+from codesign.workload import Label, Workload, macs, workload
 
 ENERGY_LEVELS = (*LEVELS, "vector")
 
@@ -28,10 +33,13 @@ COST_METRICS = ("edp_js", "energy_j", "delay_s", "cycles", "area_mm2", "macs", "
 class Cost:
     """Costs of n designs, broken down by operation and by where the energy goes. The parts sum to the whole."""
 
-    labels: tuple[Label, ...]  # O operations
+    labels: tuple[Label, ...]  # O operations: P matmuls, then vector operations
     feasible: BoolArray  # (n,) every matmul has a mapping that fits; costs are NaN elsewhere
-    cycles: FloatArray  # (n, O)
+    cycles: FloatArray  # (n, O); of a fused vector operation, what exceeds its matmul
+    compute_cycles: FloatArray  # (n, P) of the array, if it never waited
     energy_pj: FloatArray  # (n, O, ENERGY_LEVELS)
+    dram_bytes: FloatArray  # (n, O)
+    fused: BoolArray  # (n, P) the vector operations after the matmul run beside it
     frequency_hz: float
     area_mm2: FloatArray  # (n,)
     macs: IntArray  # (n,)
@@ -53,34 +61,21 @@ class Cost:
         }
 
 
-def estimate(design: Design, scenario: Scenario, technology: Technology) -> Cost:
+def estimate(design: Design, scenario: Scenario, technology: Technology, fidelity: Fidelity = "ideal") -> Cost:
     """Cost n designs in one scenario.
 
     Raises:
-        InputError: the technology lacks a dataflow that a design uses.
+        InputError: the technology lacks a dataflow or buffer that a design uses, or is not calibrated.
     """
     check_dataflows(design.accelerator, technology)
+    check_accumulator(technology, design.accelerator)
     work = workload(design.shape, scenario)
-    mapped, rows = _map_distinct(work.matmuls, design.accelerator, technology)
-    count = work.matmuls.count.astype(np.float64)  # (n, P)
-    matmul_pj = mapped.energy_pj[rows] * count[:, :, None]  # (n, P, LEVELS)
-    vector = vector_costs(work.vectors, design.accelerator, technology)
-    n, operations = len(design), len(work.matmuls.labels)
-    energy = np.zeros((n, operations + len(work.vectors.labels), len(ENERGY_LEVELS)))
-    energy[:, :operations, : len(LEVELS)] = matmul_pj
-    energy[:, operations:, ENERGY_LEVELS.index("accumulator")] = vector.accumulator_pj
-    energy[:, operations:, ENERGY_LEVELS.index("dram")] = vector.dram_pj
-    energy[:, operations:, ENERGY_LEVELS.index("vector")] = vector.vector_pj
-    return Cost(
-        labels=work.matmuls.labels + work.vectors.labels,
-        feasible=np.asarray((mapped.feasible[rows] | (count == 0)).all(axis=1)),
-        cycles=np.concatenate([mapped.cycles[rows] * count, vector.cycles], axis=1),
-        energy_pj=energy,
-        frequency_hz=technology.clock.frequency_hz.value,
-        area_mm2=area_mm2(technology, design.accelerator),
-        macs=macs(work),
-        parameters=total_parameters(design.shape),
-    )
+    chip = design.accelerator
+    groups = group_matmuls(work, chip, technology)
+    mapped = map_distinct(groups, technology, Options(fidelity=fidelity))
+    alone = vector_costs(work.vectors.kinds, work.vectors.elements.astype(np.float64), chip, technology)
+    chosen = _choose(groups, mapped, alone)
+    return _assemble(design, work, technology, groups, mapped, chosen, alone)
 
 
 def check_dataflows(accelerator: Accelerator, technology: Technology) -> None:
@@ -93,35 +88,65 @@ def check_dataflows(accelerator: Accelerator, technology: Technology) -> None:
         )
 
 
-def _map_distinct(matmuls: Matmuls, accelerator: Accelerator, technology: Technology) -> tuple[MatmulCosts, IntArray]:
-    """Map each distinct (matmul, accelerator) once.
+def _choose(groups: Groups, mapped: Sublayers, alone: VectorCosts) -> IntArray:
+    """Return (n, P) the vertex of each matmul under which the design's energy-delay product is least; -1 = none."""
+    standing = [v for v in range(alone.cycles.shape[1]) if v not in groups.followed]
+    fixed = np.stack([alone.cycles[:, standing].sum(axis=1), alone.energy_pj[:, standing].sum(axis=1)], axis=1)
+    chosen = np.empty(groups.rows.shape, dtype=np.int64)
 
-    Returns:
-        costs of the distinct rows, and (n, P) which of them each matmul is. Absent matmuls point at some row; their
-        count of 0 takes them out.
-    """
-    n, operations = matmuls.m.shape
-    hardware = np.column_stack(
-        [
-            accelerator.pe_rows,
-            accelerator.pe_cols,
-            accelerator.dataflow,
-            accelerator.scratchpad_bytes,
-            accelerator.accumulator_bytes,
-            accelerator.dram_bytes_per_cycle,
-        ]
+    def work(share: slice) -> None:
+        choose(
+            groups.rows[share],
+            groups.count[share],
+            fixed[share],
+            mapped.start,
+            mapped.cycles,
+            mapped.energy_pj,
+            chosen[share],
+        )
+
+    on_all_cores(len(fixed), work)
+    return chosen
+
+
+def _assemble(
+    design: Design,
+    work: Workload,
+    technology: Technology,
+    groups: Groups,
+    mapped: Sublayers,
+    chosen: IntArray,
+    alone: VectorCosts,
+) -> Cost:
+    """Lay the chosen mappings and the vector operations out by operation."""
+    n, P = chosen.shape
+    operations = P + alone.cycles.shape[1]
+    present, count = chosen >= 0, groups.count
+    fused = present & mapped.fused[chosen]
+    times = np.where(present, count, 0.0)
+    cycles, energy = np.zeros((n, operations)), np.zeros((n, operations, len(ENERGY_LEVELS)))
+    moved = np.zeros((n, operations))
+    cycles[:, :P] = mapped.matmul_cycles[chosen] * times
+    energy[:, :P, : len(LEVELS)] = mapped.matmul_pj[chosen] * times[:, :, None]
+    moved[:, :P] = mapped.dram_bytes[chosen] * times
+    on_chip = vector_costs(
+        work.vectors.kinds, work.vectors.elements.astype(np.float64), design.accelerator, technology, rows_on_chip=True
     )
-    _, first, kind = np.unique(hardware, axis=0, return_index=True, return_inverse=True)
-    keys = np.stack(
-        [np.broadcast_to(kind.reshape(n, 1), (n, operations)), matmuls.m, matmuls.k, matmuls.n], axis=2
-    ).reshape(-1, 4)
-    distinct, rows = _unique_rows(np.where(matmuls.count.reshape(-1, 1) > 0, keys, 0))
-    costs = best_mappings(distinct[:, 1:], accelerator.take(first[distinct[:, 0]]), technology)
-    return costs, rows.reshape(n, operations)
-
-
-def _unique_rows(keys: IntArray) -> tuple[IntArray, IntArray]:
-    """Return distinct rows and the inverse; like np.unique(axis=0), on one packed view, several times faster."""
-    packed = np.ascontiguousarray(keys).view([("", keys.dtype)] * keys.shape[1]).ravel()
-    _, first, inverse = np.unique(packed, return_index=True, return_inverse=True)
-    return keys[first], inverse
+    beside = groups.spread(fused)  # (n, V)
+    cycles[:, P:] = np.where(beside, 0.0, alone.cycles)
+    for name, level in (("accumulator_pj", "accumulator"), ("dram_pj", "dram"), ("vector_pj", "vector")):
+        energy[:, P:, ENERGY_LEVELS.index(level)] = np.where(beside, getattr(on_chip, name), getattr(alone, name))
+    moved[:, P:] = np.where(beside, on_chip.dram_bytes, alone.dram_bytes)
+    return Cost(
+        labels=work.matmuls.labels + work.vectors.labels,
+        feasible=np.asarray((present | (count == 0)).all(axis=1)),
+        cycles=cycles,
+        compute_cycles=mapped.compute_cycles[chosen] * times,
+        energy_pj=energy,
+        dram_bytes=moved,
+        fused=fused,
+        frequency_hz=technology.clock.frequency_hz.value,
+        area_mm2=area_mm2(technology, design.accelerator),
+        macs=macs(work),
+        parameters=total_parameters(design.shape),
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,9 @@ FREE = (2, 0, 1)
 
 ROOM = 8
 """Vertices of a hull that are expected; rows with more are searched again with more room."""
+
+CHUNK = 16384
+"""Rows whose points are in memory at a time."""
 
 # What `_count` writes for a mapping.
 COUNTED = ("array_steps", "register_bytes", "accumulator_words", "input_words", "weight_words", "dram_bytes")
@@ -54,18 +57,17 @@ class MatmulCosts:
 
 @dataclass(frozen=True)
 class Hulls:
-    """The convex delay-energy hulls of r (matmul, accelerator) rows, and all that is needed to tell their costs."""
+    """The convex delay-energy hulls of r (matmul, accelerator) rows, as one list of vertices.
 
-    cycles: FloatArray  # (r, V) ascending; infinite where there are fewer vertices
-    energy_pj: FloatArray  # (r, V) descending
-    vertices: IntArray  # (r,) how many; 0 = not feasible
-    points: FloatArray  # (r, V, len(POINT))
-    tasks: Any  # (r,) records of TASK
-    variants: FloatArray  # see `prepare.variants`
+    The vertices of row i are start[i] to start[i + 1], by ascending cycles and descending energy; a row without any is
+    not feasible.
+    """
 
-    def costs(self, rows: IntArray, vertex: IntArray) -> MatmulCosts:
-        """Return the costs of chosen vertices of chosen rows."""
-        return _costs(self.tasks[rows], self.variants, self.points[rows, vertex], self.vertices[rows] > 0)
+    start: IntArray  # (r + 1,)
+    cycles: FloatArray  # (v,)
+    energy_pj: FloatArray  # (v, LEVELS)
+    compute_cycles: FloatArray  # (v,)
+    dram_bytes: FloatArray  # (v,)
 
 
 def best_mappings(
@@ -90,8 +92,9 @@ def best_mappings(
     Raises:
         InputError: an option that does not exist, or a fidelity that the cost model is not calibrated for.
     """
-    found = _search(extents, accelerator, technology, options or Options(), operands, room=1)
-    return found.costs(np.arange(len(extents)), np.zeros(len(extents), dtype=np.int64))
+    searched = _Search.of(extents, accelerator, technology, options or Options(), operands)
+    points, kept = searched.run(room=1)
+    return searched.costs(np.arange(len(extents)), points[:, 0], kept > 0)
 
 
 def hulls(
@@ -99,47 +102,82 @@ def hulls(
     accelerator: Accelerator,
     technology: Technology,
     options: Options,
-    operands: Operands | None = None,
+    operands: Operands,
+    beside: tuple[FloatArray, FloatArray] | None = None,
 ) -> Hulls:
-    """Return the vertices of each row's hull; see `best_mappings`, and `points` for what a hull is."""
-    return _search(extents, accelerator, technology, options, operands, room=ROOM)
+    """Return each row's hull; see `best_mappings` for the arguments, and `points` for what a hull is.
+
+    Args:
+        beside: (r,) lane cycles and (r,) DRAM bytes of what runs beside each matmul; its energy is not included.
+    """
+    options = replace(options, objective="hull")
+    parts = []
+    for start in range(0, max(len(extents), 1), CHUNK):
+        share = slice(start, start + CHUNK)
+        chosen = options if options.whole_rows is None else replace(options, whole_rows=options.whole_rows[share])
+        searched = _Search.of(extents[share], accelerator.take(share), technology, chosen, operands.take(share))
+        if beside is not None:
+            searched.tasks["beside_cycles"], searched.tasks["beside_bytes"] = beside[0][share], beside[1][share]
+        parts.append(searched.hulls())
+    before = np.concatenate([[0], np.cumsum([len(part.cycles) for part in parts])])
+    starts = [part.start[:-1] + offset for part, offset in zip(parts, before, strict=False)]
+    columns = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("cycles", "energy_pj", "compute_cycles", "dram_bytes")
+    )
+    return Hulls(np.concatenate([*starts, before[-1:]]), *columns)
 
 
-def _search(
-    extents: IntArray,
-    accelerator: Accelerator,
-    technology: Technology,
-    options: Options,
-    operands: Operands | None,
-    room: int,
-) -> Hulls:
-    rows, valid = tasks(extents, accelerator, technology, operands or Operands.dense(len(extents)), options)
-    rows["objective"][~valid] = -1
-    choices = variants(technology, options)
-    points, kept = np.zeros((len(rows), room, len(POINT))), np.zeros(len(rows), dtype=np.int64)
+@dataclass(frozen=True)
+class _Search:
+    """Rows for the kernels, and what they return."""
 
-    def work(share: slice) -> None:
-        search_rows(rows[share], choices, points[share], kept[share])
+    tasks: Any  # (r,) records of TASK
+    variants: FloatArray  # see `prepare.variants`
 
-    on_all_cores(len(rows), work)
-    crowded = kept < 0
-    if crowded.any():
-        again = _again(rows[crowded], choices, room)
-        points = np.concatenate([points, np.zeros((len(rows), again[0].shape[1] - room, len(POINT)))], axis=1)
-        points[crowded], kept[crowded] = again
-    used = np.arange(points.shape[1]) < kept[:, None]
-    cycles, energy = (np.where(used, points[:, :, column], np.inf) for column in (0, 1))
-    return Hulls(cycles, energy, kept, points, rows, choices)
+    @staticmethod
+    def of(
+        extents: IntArray,
+        accelerator: Accelerator,
+        technology: Technology,
+        options: Options,
+        operands: Operands | None,
+    ) -> _Search:
+        """Return the search of r rows; those that cannot be searched are left out by it."""
+        rows, valid = tasks(extents, accelerator, technology, operands or Operands.dense(len(extents)), options)
+        rows["objective"][~valid] = -1
+        return _Search(rows, variants(technology, options))
 
+    def run(self, room: int) -> tuple[FloatArray, IntArray]:
+        """Return (r, room, len(POINT)) points and (r,) how many there are, -1 where there was no room for all."""
+        points, kept = np.empty((len(self.tasks), room, len(POINT))), np.zeros(len(self.tasks), dtype=np.int64)
 
-def _again(rows: Any, choices: FloatArray, room: int) -> tuple[FloatArray, IntArray]:
-    """Search rows whose hulls had no room, with ever more."""
-    kept = np.full(len(rows), -1)
-    while (kept < 0).any():
-        room *= 4
-        points = np.zeros((len(rows), room, len(POINT)))
-        search_rows(rows, choices, points, kept)
-    return points, kept
+        def work(share: slice) -> None:
+            search_rows(self.tasks[share], self.variants, points[share], kept[share])
+
+        on_all_cores(len(self.tasks), work)
+        return points, kept
+
+    def hulls(self) -> Hulls:
+        """Return all vertices of all rows; rows without room for theirs are searched again with more."""
+        rows, vertices, room, waiting = [], [], ROOM, np.arange(len(self.tasks))
+        while True:
+            points, kept = replace(self, tasks=self.tasks[waiting]).run(room)
+            row, vertex = np.nonzero(np.arange(room) < kept[:, None])
+            rows.append(waiting[row])
+            vertices.append(points[row, vertex])
+            waiting, room = waiting[kept < 0], 4 * room
+            if not len(waiting):
+                break
+        row, found = np.concatenate(rows), np.concatenate(vertices)
+        order = np.argsort(row, kind="stable")
+        costs = self.costs(row[order], found[order], np.ones(len(order), dtype=np.bool_))
+        start = np.searchsorted(row[order], np.arange(len(self.tasks) + 1))
+        return Hulls(start, costs.cycles, costs.energy_pj, costs.compute_cycles, costs.dram_bytes)
+
+    def costs(self, rows: IntArray, points: FloatArray, feasible: BoolArray) -> MatmulCosts:
+        """Return the costs of points, each of the row that is named with it."""
+        return _costs(self.tasks[rows], self.variants, points, feasible)
 
 
 @kernel

@@ -42,6 +42,8 @@ TASK = np.dtype(
         ("widths", np.float64, (7,)),  # count.Widths
         ("rates", np.float64, (4,)),  # count.Rates
         ("energies", np.float64, (6,)),  # count.Energies
+        ("beside_cycles", np.float64),  # what runs beside the matmul takes
+        ("beside_bytes", np.float64),  # and moves between chip and DRAM, at no charge to the matmul
         ("coefficients", np.float64, (7,)),  # calibration.Coefficients; zero where not calibrated
     ],
     align=True,
@@ -78,7 +80,7 @@ def prices(task: Task, table: FloatArray) -> None:
         table[ENERGY, column] = on_chip + pj[5] * dram
         table[ACCUMULATOR, column] = accumulator / (rates[1] * B) if rates[1] > 0.0 else 0.0
         table[SCRATCHPAD, column] = (scratchpad if rates[1] > 0.0 else scratchpad + accumulator * w[3]) / rates[0]
-        table[DRAM, column] = dram / rates[2]
+        table[DRAM, column] = (dram + task.beside_bytes) / rates[2]
     for row in range(4):
         for column in range(1, 7):
             table[row, column] -= table[row, 0]
@@ -107,6 +109,7 @@ def measure(
     busiest = max(task.stream * task.rates[3] * steps[0] * steps[1], _affine(table[SCRATCHPAD], h, p, q, loads, a, b))
     busiest = max(busiest, _affine(table[ACCUMULATOR], h, p, q, loads, a, b) * steps[1])
     busiest = busiest + dram if task.serial else max(busiest, dram)
+    busiest = max(busiest, task.beside_cycles)
     return float(np.ceil(busiest * (1.0 - 1e-12))), _affine(table[ENERGY], h, p, q, loads, a, b)
 
 
