@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from codesign.cost.buffers import best_tile, largest_stream_tile, loads, span
+from codesign.cost.buffers import Span, best_tile, largest_stream_tile, loads, span
 from codesign.cost.kernels import jit, kernel
 from codesign.cost.points import SLACK, hopeless, place
 from codesign.cost.task import H, P, Q, Task, calibrate, measure, prices
@@ -105,20 +105,18 @@ def _add_stream_tiles(
     form: tuple[int, int],
     row: IntArray,
     column: IntArray,
+    room: Span,
+    largest: int,
     points: FloatArray,
     kept: int,
 ) -> tuple[int, int]:
-    """Add the mappings with given tiles on the array, over all useful tiles of the stream dimension.
+    """Add the mappings with given tiles on the array, over all useful tiles of the stream dimension up to the largest.
 
     Returns:
         how many points are kept (-1: no room), and the least loads of the held tensor that were possible.
     """
-    x, z = form
-    room = span(task, x, z, row[TILE], column[TILE])
-    largest = largest_stream_tile(room, task.stream)
+    x = form[0]
     fewest = UNLIMITED
-    if largest < 1:
-        return kept, fewest
     single = row[PIECES] == row[TRIPS] and column[PIECES] == column[TRIPS]
     trips = -(-task.stream // largest)
     while True:
@@ -214,13 +212,22 @@ def _add_outer(
     kept: int,
 ) -> int:
     """Add the mappings of one form with one tile of the outer dimension."""
-    x = form[0]
+    x, z = form
+    fewest = UNLIMITED
     for v in range(first, len(inner)):
+        row, column = (outer, inner[v]) if x != Q else (inner[v], outer)
+        room = span(task, x, z, row[TILE], column[TILE])
+        largest = largest_stream_tile(room, task.stream)
+        if largest < 1:
+            continue
+        trips = -(-task.stream // largest)
+        if x != H and trips >= fewest and not (room[4] > 0.0 or task.perfect or task.calibrated):
+            continue  # more steps than before, and nothing gained
+        fewest = trips
         cycles, energy, least_loads = _bound(task, table, form, outer, inner[v, TRIPS])
         if hopeless(task.objective, points, kept, cycles, energy):
             return kept
-        row, column = (outer, inner[v]) if x != Q else (inner[v], outer)
-        kept, found = _add_stream_tiles(task, table, form, row, column, points, kept)
+        kept, found = _add_stream_tiles(task, table, form, row, column, room, largest, points, kept)
         if kept < 0 or (x != H and found == least_loads and not task.calibrated):
             return kept  # smaller tiles of the free dimension would leave more room, which is of no use
     return kept
