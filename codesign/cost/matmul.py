@@ -94,6 +94,7 @@ def best_mappings(
     """
     searched = _Search.of(extents, accelerator, technology, options or Options(), operands)
     points, kept = searched.run(room=1)
+    points[kept < 1] = 0.0  # nothing was written there
     return searched.costs(np.arange(len(extents)), points[:, 0], kept > 0)
 
 
