@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
-import pandas as pd
 
 from codesign.cost.matmul_given import GIVEN_MAPPING
-from codesign.cost.matmul_rows import REQUIRED, UNCERTAINTY, WRITTEN, Options, cost_rows
+from codesign.cost.matmul_rows import REQUIRED, UNCERTAINTY, WRITTEN, Column, Columns, Options, cost_columns
 from codesign.cost.rows_of_text import Reasons
 from codesign.cost.technology import Technology
 from codesign.errors import InputError
@@ -49,10 +49,10 @@ def estimate_file(source: Path, target: Path, technology: Technology, options: O
     try:
         with temporary.open("w", encoding="utf-8", newline="") as out:
             for chunk, reasons in _chunks(source, options):
-                costed = cost_rows(chunk, technology, options, reasons)
-                costed.to_csv(out, index=False, header=rows == 0, lineterminator="\n")
-                rows += len(chunk)
-                infeasible += int((costed["feasible"] == "false").sum())
+                costed = cost_columns(chunk, technology, options, reasons)
+                _write(out, chunk, costed, header=rows == 0)
+                rows += len(reasons)
+                infeasible += list(costed["feasible"]).count("false")
         if not rows:
             raise InputError(f"{source}: expected at least one row under the header")
         temporary.replace(target)
@@ -74,31 +74,50 @@ def _writable(target: Path, source: Path) -> Path:
     return resolved
 
 
-def _chunks(source: Path, options: Options) -> Iterator[tuple[pd.DataFrame, Reasons]]:
+def _write(out: TextIO, given: Columns, costed: dict[str, Column], *, header: bool) -> None:
+    """Write rows; a number as Python prints it, nothing where it is NaN."""
+    writer = csv.writer(out, lineterminator="\n")
+    if header:
+        writer.writerow([*given, *costed])
+    writer.writerows(zip(*given.values(), *map(_fields, costed.values()), strict=True))
+
+
+def _fields(column: Column) -> list[str]:
+    """Return a column as text; numbers are printed here, because the writer takes twice as long for it."""
+    if isinstance(column, list):
+        return column
+    texts = list(map(repr, column.tolist()))
+    for row in np.flatnonzero(np.isnan(column)).tolist():
+        texts[row] = ""
+    return texts
+
+
+def _chunks(source: Path, options: Options) -> Iterator[tuple[Columns, Reasons]]:
     """Yield rows as columns of text, with the reason of those whose number of fields is wrong."""
     try:
         with source.open(encoding="utf-8-sig", newline="") as file:  # -sig: a byte order mark is no part of a name
-            lines = (line for line in csv.reader(file) if line)
+            lines = filter(None, csv.reader(file))
             header = next(lines, None)
             if header is None:
                 raise InputError(f"{source}: the file is empty; expected columns {', '.join(REQUIRED)}")
             _check_header(source, header, options)
             while chunk := list(islice(lines, CHUNK_ROWS)):
-                yield _table(chunk, header)
+                yield _columns(chunk, header)
     except FileNotFoundError:
         raise InputError(f"{source}: no such file") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{source}: cannot be read as CSV: {error}") from None
 
 
-def _table(lines: list[list[str]], header: list[str]) -> tuple[pd.DataFrame, Reasons]:
+def _columns(lines: list[list[str]], header: list[str]) -> tuple[Columns, Reasons]:
     width = len(header)
     reasons = np.full(len(lines), "", dtype=object)
-    for row, line in enumerate(lines):
-        if len(line) != width:
-            reasons[row] = f"expected {width} fields, got {len(line)}"
-            lines[row] = (line + [""] * width)[:width]
-    return pd.DataFrame(lines, columns=header, dtype=object), reasons
+    if set(map(len, lines)) != {width}:
+        for row, line in enumerate(lines):
+            if len(line) != width:
+                reasons[row] = f"expected {width} fields, got {len(line)}"
+                lines[row] = (line + [""] * width)[:width]
+    return {name: list(column) for name, column in zip(header, zip(*lines, strict=True), strict=True)}, reasons
 
 
 def _check_header(source: Path, columns: list[str], options: Options) -> None:

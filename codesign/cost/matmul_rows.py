@@ -6,22 +6,27 @@ A row that cannot be costed is flagged with its reason; the others are not affec
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
-from codesign.cost import nest
-from codesign.cost.calibration import Calibration
-from codesign.cost.matmul import FREE, TENSORS, MatmulCosts, best_mappings
-from codesign.cost.matmul_given import GIVEN_MAPPING, cost_given
 from codesign.cost import prepare
+from codesign.cost.calibration import Calibration
+from codesign.cost.mapping_text import mapping_texts
+from codesign.cost.matmul import best_mappings
+from codesign.cost.matmul_given import GIVEN_MAPPING, cost_given
 from codesign.cost.prepare import Buffering, Convention, Fidelity, Objective
 from codesign.cost.rows_of_text import Reasons, flag, flag_each, parse_numbers, whole_numbers
 from codesign.cost.technology import Technology
 from codesign.cost.unit_costs import area_mm2, reference_accelerator
 from codesign.design import DATAFLOWS, Accelerator, FloatArray, IntArray
 from codesign.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Columns = dict[str, list[str]]
+Column = FloatArray | list[str]
 
 REQUIRED = ("m", "k", "n", "pe_rows", "pe_cols", "scratchpad_bytes", "accumulator_bytes")
 DATAFLOW_NAMES = {"ws": 0, "os": 1} | {name: code for code, name in enumerate(DATAFLOWS)}
@@ -65,7 +70,7 @@ class Options:
 def cost_rows(
     rows: pd.DataFrame, technology: Technology, options: Options, reasons: Reasons | None = None
 ) -> pd.DataFrame:
-    """Return the rows (columns of text) with the columns WRITTEN appended.
+    """Return the rows (columns of text) with what `cost_columns` adds, NaN where there is no number.
 
     Args:
         rows: has the columns REQUIRED; see `matmul_file.estimate_file` for the optional ones.
@@ -76,9 +81,21 @@ def cost_rows(
     Raises:
         InputError: the rows cannot be calibrated: the cost model is not.
     """
-    calibration = _calibration(technology, options)
-    reasons = np.full(len(rows), "", dtype=object) if reasons is None else reasons.copy()
+    reasons = np.full(len(rows), "", dtype=object) if reasons is None else reasons
     text = {name: rows[name].fillna("").tolist() for name in rows.columns}
+    table = rows.copy()
+    for name, column in cost_columns(text, technology, options, reasons).items():
+        table[name] = column
+    return table
+
+
+def cost_columns(text: Columns, technology: Technology, options: Options, reasons: Reasons) -> dict[str, Column]:
+    """Return the columns WRITTEN, and UNCERTAINTY if calibrated, of rows that are columns of text.
+
+    Numbers are NaN, and mappings empty, where a row is not feasible. Arguments and errors: see `cost_rows`.
+    """
+    calibration = _calibration(technology, options)
+    reasons = reasons.copy()
     numbers = {name: whole_numbers(text[name], name, reasons) for name in REQUIRED}
     extents = np.stack([numbers["m"], numbers["k"], numbers["n"]], axis=1)
     accelerator = _accelerator(text, numbers, technology, reasons)
@@ -91,18 +108,16 @@ def cost_rows(
         results, mappings = _cost_best(extents, accelerator, technology, options, reasons)
     results["edp_pj_cycles"] = results["energy_pj"] * results["cycles"]
     results["area_mm2"] = area_mm2(technology, accelerator)
-    feasible = reasons == ""
-    table = rows.copy()
-    for name in RESULTS:
-        table[name] = np.where(feasible, results[name], np.nan)
-    table["mapping"] = np.where(feasible, mappings, "")
-    table["feasible"] = np.where(feasible, "true", "false")
-    table["reason"] = reasons
+    feasible = np.asarray(reasons == "", dtype=bool)
+    columns: dict[str, Column] = {name: np.where(feasible, results[name], np.nan) for name in RESULTS}
+    columns["mapping"] = [text if fits else "" for text, fits in zip(mappings, feasible.tolist(), strict=True)]
+    columns["feasible"] = ["true" if fits else "false" for fits in feasible.tolist()]
+    columns["reason"] = reasons.tolist()
     if calibration is not None:
-        ratios = (calibration.low_ratio.value, calibration.high_ratio.value)
-        for name, ratio in zip(UNCERTAINTY, ratios, strict=True):
-            table[name] = table["cycles"] * ratio
-    return table
+        cycles = np.where(feasible, results["cycles"], np.nan)
+        for name, ratio in zip(UNCERTAINTY, (calibration.low_ratio, calibration.high_ratio), strict=True):
+            columns[name] = cycles * ratio.value
+    return columns
 
 
 def _calibration(technology: Technology, options: Options) -> Calibration | None:
@@ -117,9 +132,7 @@ def _calibration(technology: Technology, options: Options) -> Calibration | None
     return technology.calibration
 
 
-def _accelerator(
-    text: dict[str, list[str]], numbers: dict[str, IntArray], technology: Technology, reasons: Reasons
-) -> Accelerator:
+def _accelerator(text: Columns, numbers: dict[str, IntArray], technology: Technology, reasons: Reasons) -> Accelerator:
     reference = reference_accelerator(technology, len(reasons))
     dataflow, bandwidth = reference.dataflow, reference.dram_bytes_per_cycle
     if "dataflow" in text:
@@ -168,25 +181,4 @@ def _cost_best(
         "scratchpad_accesses": costs.scratchpad_words,
         "accumulator_accesses": costs.accumulator_words,
     }
-    return results, _mapping_texts(extents, accelerator, costs)
-
-
-def _mapping_texts(extents: IntArray, accelerator: Accelerator, costs: MatmulCosts) -> list[str]:
-    """Return each mapping as text: DRAM loops outermost first, tiles, what is kept in parts, what lies on the array."""
-    trips = -(-extents // np.maximum(costs.tiles, 1))  # (rows, 3)
-    columns = (trips, costs.tiles, costs.outermost, costs.innermost, costs.part)
-    arrays = (accelerator.dataflow, accelerator.pe_rows, accelerator.pe_cols)
-    return [_mapping_text(*row) for row in zip(*(column.tolist() for column in (*columns, *arrays)), strict=True)]
-
-
-def _mapping_text(
-    trips: list[int], tile: list[int], outermost: int, innermost: int, part: int, dataflow: int, rows: int, columns: int
-) -> str:
-    last = FREE[outermost]  # its loop is innermost: what it does not index stays
-    loops = " ".join(f"{nest.DIMENSIONS[d]}{trips[d]}" for d in (*(d for d in range(3) if d != last), last) if trips[d] > 1)
-    on_rows = "K" if DATAFLOWS[dataflow] == "weight_stationary" else "M"
-    text = f"dram {loops or '-'} | tile M{tile[0]} K{tile[1]} N{tile[2]} | array {on_rows}{rows} N{columns}"
-    cut = FREE[3 - outermost - innermost]
-    if innermost == outermost or part == tile[cut]:
-        return text
-    return f"{text} | {TENSORS[innermost]} in parts of {nest.DIMENSIONS[cut]}{part}"
+    return results, mapping_texts(extents, accelerator, costs)

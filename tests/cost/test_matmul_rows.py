@@ -27,13 +27,14 @@ def costed(rows: list[dict[str, Any]], cost: str = "gemmini_40nm", **options: An
 def test_a_row_has_the_cost_of_its_mapping() -> None:
     """A row costs what the mapper finds for its matmul on its accelerator, under the named bandwidth and dataflow."""
     from codesign.cost.matmul import best_mappings
+    from codesign.cost.prepare import Options as MappingOptions
 
     row = costed([{"dataflow": "os", "dram_bytes_per_cycle": "2.5"}]).iloc[0]
     chip = accelerator(
         pe_rows=4, pe_cols=8, scratchpad_bytes=4096, accumulator_bytes=2048, dataflow=1, dram_bytes_per_cycle=2.5
     )
     model = cost_model("gemmini_40nm")
-    best = best_mappings(np.array([[64, 32, 16]]), chip, model, objective="edp", convention="timeloop")
+    best = best_mappings(np.array([[64, 32, 16]]), chip, model, MappingOptions(convention="timeloop"))
     assert row["cycles"] == best.cycles[0]
     assert row["energy_pj"] == best.total_energy_pj[0]
     assert row["edp_pj_cycles"] == row["cycles"] * row["energy_pj"]
