@@ -7,17 +7,19 @@ taken that makes the EDP of the whole design least (`combine`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from codesign.cost.combine import choose
+from codesign.cost.footprint import dram_footprint_bytes
 from codesign.cost.kernels import on_all_cores
 from codesign.cost.matmul import LEVELS
+from codesign.cost.power import peak_power_w
 from codesign.cost.prepare import Fidelity, Options
 from codesign.cost.sublayers import Groups, Sublayers, group_matmuls, map_distinct
 from codesign.cost.technology import Technology
-from codesign.cost.unit_costs import area_mm2, check_accumulator
+from codesign.cost.unit_costs import area_mm2, check_accumulator, leakage_w
 from codesign.cost.vector import VectorCosts, vector_costs
 from codesign.design import DATAFLOWS, Accelerator, BoolArray, Design, FloatArray, IntArray, Scenario
 from codesign.errors import InputError
@@ -26,7 +28,26 @@ from codesign.workload import Label, Workload, macs, workload
 
 ENERGY_LEVELS = (*LEVELS, "vector")
 
-COST_METRICS = ("edp_js", "energy_j", "delay_s", "cycles", "area_mm2", "macs", "parameters")
+COST_METRICS = (
+    "edp_js",
+    "energy_j",
+    "delay_s",
+    "cycles",
+    "area_mm2",
+    "macs",
+    "parameters",
+    "dram_bytes",
+    "dram_footprint_bytes",
+    "peak_power_w",
+)
+
+LEAKAGE = "leakage_j"
+"""The metric of cost models with a table [leakage]."""
+
+
+def cost_metrics(technology: Technology) -> tuple[str, ...]:
+    """Return the names of `Cost.metrics` under a cost model."""
+    return COST_METRICS if technology.leakage is None else (*COST_METRICS, LEAKAGE)
 
 
 @dataclass(frozen=True)
@@ -44,13 +65,20 @@ class Cost:
     area_mm2: FloatArray  # (n,)
     macs: IntArray  # (n,)
     parameters: IntArray  # (n,)
+    dram_footprint_bytes: FloatArray  # (n,)
+    peak_power_w: FloatArray  # (n,) mean power of the hungriest operation, with leakage where it is known
+    leakage_w: FloatArray | None  # (n,) None where the cost model does not say
+    delay_ratios: tuple[float, float] | None  # 10th and 90th percentile of measured over calibrated cycles of a matmul
 
     def metrics(self) -> dict[str, FloatArray]:
-        """Return the totals as named columns, (n,) each; names carry the units."""
+        """Return the totals as named columns, (n,) each; names carry the units.
+
+        Energy and EDP are dynamic, as in Timeloop; what leaks meanwhile is a metric of its own, where it is known.
+        """
         cycles = np.where(self.feasible, self.cycles.sum(axis=1), np.nan)
         energy_j = np.where(self.feasible, self.energy_pj.sum(axis=(1, 2)) * 1e-12, np.nan)
         delay_s = cycles / self.frequency_hz
-        return {
+        totals = {
             "edp_js": energy_j * delay_s,
             "energy_j": energy_j,
             "delay_s": delay_s,
@@ -58,7 +86,22 @@ class Cost:
             "area_mm2": self.area_mm2,
             "macs": self.macs.astype(np.float64),
             "parameters": self.parameters.astype(np.float64),
+            "dram_bytes": np.where(self.feasible, self.dram_bytes.sum(axis=1), np.nan),
+            "dram_footprint_bytes": self.dram_footprint_bytes,
+            "peak_power_w": np.where(self.feasible, self.peak_power_w, np.nan),
         }
+        return totals if self.leakage_w is None else totals | {LEAKAGE: self.leakage_w * delay_s}
+
+    def intervals(self) -> dict[str, tuple[FloatArray, FloatArray]]:
+        """Return (n,) low and high of the metrics whose calibrated time is uncertain; empty under ideal time.
+
+        From the 10th to the 90th percentile of what RTL measured over calibrated cycles, a matmul at a time, taken for
+        the whole design: too wide where errors of different operations cancel.
+        """
+        if self.delay_ratios is None:
+            return {}
+        metrics, (low, high) = self.metrics(), self.delay_ratios
+        return {name: (metrics[name] * low, metrics[name] * high) for name in ("edp_js", "delay_s", "cycles")}
 
 
 def estimate(design: Design, scenario: Scenario, technology: Technology, fidelity: Fidelity = "ideal") -> Cost:
@@ -75,7 +118,11 @@ def estimate(design: Design, scenario: Scenario, technology: Technology, fidelit
     mapped = map_distinct(groups, technology, Options(fidelity=fidelity))
     alone = vector_costs(work.vectors.kinds, work.vectors.elements.astype(np.float64), chip, technology)
     chosen = _choose(groups, mapped, alone)
-    return _assemble(design, work, technology, groups, mapped, chosen, alone)
+    cost = _assemble(design, scenario, work, technology, groups, mapped, chosen, alone)
+    calibration = technology.calibration if fidelity == "calibrated" else None
+    if calibration is None:
+        return cost
+    return replace(cost, delay_ratios=(calibration.low_ratio.value, calibration.high_ratio.value))
 
 
 def check_dataflows(accelerator: Accelerator, technology: Technology) -> None:
@@ -111,6 +158,7 @@ def _choose(groups: Groups, mapped: Sublayers, alone: VectorCosts) -> IntArray:
 
 def _assemble(
     design: Design,
+    scenario: Scenario,
     work: Workload,
     technology: Technology,
     groups: Groups,
@@ -119,34 +167,35 @@ def _assemble(
     alone: VectorCosts,
 ) -> Cost:
     """Lay the chosen mappings and the vector operations out by operation."""
-    n, P = chosen.shape
-    operations = P + alone.cycles.shape[1]
     present, count = chosen >= 0, groups.count
-    fused = present & mapped.fused[chosen]
-    times = np.where(present, count, 0.0)
-    cycles, energy = np.zeros((n, operations)), np.zeros((n, operations, len(ENERGY_LEVELS)))
-    moved = np.zeros((n, operations))
-    cycles[:, :P] = mapped.matmul_cycles[chosen] * times
+    fused, times = present & mapped.fused[chosen], np.where(present, count, 0.0)
+    beside, chip = groups.spread(fused), design.accelerator  # (n, V)
+    elements = work.vectors.elements.astype(np.float64)
+    on_chip = vector_costs(work.vectors.kinds, elements, chip, technology, rows_on_chip=True)
+    own = np.where(beside, 0.0, alone.cycles)
+    cycles = np.concatenate([mapped.matmul_cycles[chosen] * times, own], axis=1)
+    moved = np.where(beside, on_chip.dram_bytes, alone.dram_bytes)
+    energy = np.zeros((*cycles.shape, len(ENERGY_LEVELS)))
+    P = chosen.shape[1]
     energy[:, :P, : len(LEVELS)] = mapped.matmul_pj[chosen] * times[:, :, None]
-    moved[:, :P] = mapped.dram_bytes[chosen] * times
-    on_chip = vector_costs(
-        work.vectors.kinds, work.vectors.elements.astype(np.float64), design.accelerator, technology, rows_on_chip=True
-    )
-    beside = groups.spread(fused)  # (n, V)
-    cycles[:, P:] = np.where(beside, 0.0, alone.cycles)
     for name, level in (("accumulator_pj", "accumulator"), ("dram_pj", "dram"), ("vector_pj", "vector")):
         energy[:, P:, ENERGY_LEVELS.index(level)] = np.where(beside, getattr(on_chip, name), getattr(alone, name))
-    moved[:, P:] = np.where(beside, on_chip.dram_bytes, alone.dram_bytes)
+    frequency, leakage = technology.clock.frequency_hz.value, leakage_w(technology, chip)
+    peak = peak_power_w(cycles, energy.sum(axis=2), groups.owner, beside, frequency)
     return Cost(
         labels=work.matmuls.labels + work.vectors.labels,
         feasible=np.asarray((present | (count == 0)).all(axis=1)),
         cycles=cycles,
         compute_cycles=mapped.compute_cycles[chosen] * times,
         energy_pj=energy,
-        dram_bytes=moved,
+        dram_bytes=np.concatenate([mapped.dram_bytes[chosen] * times, moved], axis=1),
         fused=fused,
-        frequency_hz=technology.clock.frequency_hz.value,
-        area_mm2=area_mm2(technology, design.accelerator),
+        frequency_hz=frequency,
+        area_mm2=area_mm2(technology, chip),
         macs=macs(work),
         parameters=total_parameters(design.shape),
+        dram_footprint_bytes=dram_footprint_bytes(design.shape, scenario, work, technology),
+        peak_power_w=peak if leakage is None else peak + leakage,
+        leakage_w=leakage,
+        delay_ratios=None,
     )

@@ -47,7 +47,10 @@ class Groups:
 
 @dataclass(frozen=True)
 class Sublayers:
-    """Hulls of r distinct sublayers as one list of vertices, those of row i from start[i] to start[i + 1]."""
+    """Hulls of r distinct sublayers as one list of vertices, those of row i from start[i] to start[i + 1].
+
+    One more vertex at the end belongs to no row and is all zero: position -1, for no mapping, finds it.
+    """
 
     start: IntArray  # (r + 1,)
     cycles: FloatArray  # (v,) of matmul and followers
@@ -186,7 +189,10 @@ def _merged(one: Sublayers, rows: IntArray, other: Sublayers, other_rows: IntArr
     kept = order[vertex > 0]
     return Sublayers(
         start=np.searchsorted(row[kept], np.arange(total + 1)),
-        **{name: column[kept] for name, column in columns.items()},
+        **{
+            name: np.concatenate([column[kept], np.zeros_like(column, shape=(1, *column.shape[1:]))])
+            for name, column in columns.items()
+        },
     )
 
 
