@@ -9,19 +9,21 @@ from codesign.cost.task import H, P, Q, Task
 from codesign.cost.tiles import largest_divisor, parts
 
 Span = tuple[float, float, float, float, float, float]
-"""Bytes left for the stream dimension in the scratchpad and in the accumulator, taken by one more of its tile in each,
-and by one more of the innermost tensor's part of it (0 where that has none) in the buffer that the last number names."""
+"""Bytes left for the stream dimension in scratchpad and accumulator; taken by one more of its tile in each; taken by
+one more of the innermost tensor's part of it (0 where that has none), and in which of the two."""
 
 
 @jit
-def span(task: Task, x: int, z: int, row_tile: int, column_tile: int) -> Span:
+def span(task: Task, x: int, z: int, row_tile: int, column_tile: int, part: int) -> Span:
     """Lay the tiles of one form out in the two buffers.
 
-    The form has x outermost and z innermost; z = x stands for tiles without parts.
+    The form has x outermost and z innermost; z = x stands for tiles without parts. `part` is what z holds of a tile on
+    the array, where it holds no part of the stream dimension. Where H is outermost and all that z meets is on the array
+    at once, z only passes through: H stays in the PEs while z comes in line by line, and one line of it is held.
     """
     y = H + P + Q - x - z
-    row_part = min(row_tile, task.row_lanes * task.row_block) if y == Q else row_tile
-    column_part = min(column_tile, task.column_lanes * task.column_block) if y == P else column_tile
+    row_part = part if y == Q and x != z else row_tile
+    column_part = part if y == P and x != z else column_tile
     if z == H:
         held, p, q = row_part * column_part, row_tile, column_tile
     elif z == P:
@@ -34,6 +36,11 @@ def span(task: Task, x: int, z: int, row_tile: int, column_tile: int) -> Span:
     else:
         accumulator -= held * task.word[H]
     p_bytes, q_bytes = p * task.word[P], q * task.word[Q]
+    row_piece, column_piece = task.row_lanes * task.row_block, task.column_lanes * task.column_block
+    if x == H and z != H and row_part <= row_piece and column_part <= column_piece:
+        line, place = (p_bytes, task.buffer[P]) if z == P else (q_bytes, task.buffer[Q])
+        scratchpad, accumulator = (scratchpad - line, accumulator) if place == 0 else (scratchpad, accumulator - line)
+        p_bytes, q_bytes = (0.0, q_bytes) if z == P else (p_bytes, 0.0)
     scratchpad_slope, accumulator_slope, part_slope, part_buffer = 0.0, 0.0, 0.0, 0.0
     if y == H and z == P:
         part_slope, part_buffer = p_bytes, float(task.buffer[P])
@@ -81,9 +88,7 @@ def _largest_part(room: Span, tile: int, limit: int) -> int:
 
 
 @jit
-def best_tile(
-    task: Task, room: Span, smallest: int, largest: int
-) -> tuple[int, int]:
+def best_tile(task: Task, room: Span, smallest: int, largest: int) -> tuple[int, int]:
     """Return, of the stream tiles with equal trips, the one that is cut into fewest parts, and its part."""
     tile, part = smallest, _largest_part(room, smallest, task.stream_limit)
     if task.perfect:
@@ -113,4 +118,6 @@ def loads(task: Task, x: int, tile: int, part: int, single: bool) -> int:
     if single:
         tile = task.stream if x == H else tile
         part = min(tile, task.stream_limit)
+        if task.perfect:
+            part = largest_divisor(tile, part)
     return parts(task.stream, tile, part)

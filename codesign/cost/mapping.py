@@ -3,15 +3,15 @@
 Which nests can be best. (Roles and dimensions as in `task`.) Each tensor is kept on chip at some depth of the nest: its
 tile is what the loops below that depth cover, and it is fetched once for each value of the loops above, except those
 right above that do not index it. Let the tensor kept at the outermost depth be x, then y, then z. The loops over x's
-free dimension can all be moved below, so x is fetched once. y is fetched once for each tile of its free dimension, z for
-each of its own. Only the three tile sizes matter, and that z need not hold y's free dimension in full: a part is enough.
-So a nest is a *form*, one of six choices of x and z, with three tile sizes and the part. docs/cost_model.md has the
-proof; tests compare with an enumeration of the six forms and with random nests.
+free dimension can all be moved below, so x is fetched once. y is fetched once for each tile of its free dimension, z
+for each of its own. Only the three tile sizes matter, and that z need not hold all of y's free dimension: a part is
+enough. So a nest is a *form*, one of six choices of x and z, with three tile sizes and the part. docs/cost_model.md has
+the proof; tests compare with an enumeration of the six forms and with random nests.
 
 What is searched under ideal cycles. The free dimension of x costs nothing but steps, so a tile of one piece (what the
-array holds at once) or less is enough of it, and so is a part of one piece. The stream dimension costs only trips, so
-its largest tile is best. What is left is one list of tile sizes (`tiles.tile_candidates`) where x = P or Q and two where
-x = H, and branches are cut by lower bounds.
+array holds at once) or less is enough of it, and so is a part of one piece; less leaves lanes idle, but makes room. The
+stream dimension costs only trips, so its largest tile is best. What is left is one list of tile sizes
+(`tiles.tile_candidates`) where x = P or Q and two where x = H, and branches are cut by lower bounds.
 
 Under calibrated cycles, tiles themselves cost time (requests, a first load that nothing hides), and the hardware keeps
 whole tiles. There the forms have no parts, and all tile sizes of all three dimensions are searched; ideal bounds still
@@ -26,7 +26,7 @@ from codesign.cost.buffers import Span, best_tile, largest_stream_tile, loads, s
 from codesign.cost.kernels import jit, kernel
 from codesign.cost.points import SLACK, hopeless, place
 from codesign.cost.task import H, P, Q, Task, calibrate, measure, prices
-from codesign.cost.tiles import PIECES, STEPS, TILE, TRIPS, first_of, tile_candidates
+from codesign.cost.tiles import PIECES, STEPS, TILE, TRIPS, cut_again, first_of, tile_candidates, useful_part
 from codesign.design import FloatArray, IntArray
 
 LARGEST_EXTENT = 2**24
@@ -107,16 +107,17 @@ def _add_stream_tiles(
     column: IntArray,
     room: Span,
     largest: int,
+    array_part: int,
     points: FloatArray,
     kept: int,
-) -> tuple[int, int]:
+) -> tuple[int, tuple[int, int]]:
     """Add the mappings with given tiles on the array, over all useful tiles of the stream dimension up to the largest.
 
     Returns:
-        how many points are kept (-1: no room), and the least loads of the held tensor that were possible.
+        how many points are kept (-1: no room), and the fewest trips that were possible with the loads under them.
     """
     x = form[0]
-    fewest = UNLIMITED
+    fewest, first = UNLIMITED, (UNLIMITED, UNLIMITED)
     single = row[PIECES] == row[TRIPS] and column[PIECES] == column[TRIPS]
     trips = -(-task.stream // largest)
     while True:
@@ -125,16 +126,19 @@ def _add_stream_tiles(
             most = task.stream if trips == 1 else (task.stream - 1) // (trips - 1)
             tile, part = best_tile(task, room, smallest, min(most, largest))
             held_loads = loads(task, x, tile, part, single)
+            if first[0] == UNLIMITED:
+                first = (trips, held_loads)
             if held_loads < fewest or task.calibrated:
                 fewest = min(fewest, held_loads)
-                kept = _add(task, table, form, row, column, (tile, part, trips, held_loads), points, kept)
+                stream = (tile, array_part if array_part > 0 else part, trips, held_loads)
+                kept = _add(task, table, form, row, column, stream, points, kept)
                 if kept < 0:
-                    return kept, fewest
+                    return kept, first
         if smallest == 1 or (trips >= fewest and not task.calibrated):
-            return kept, fewest
+            return kept, first
         trips = -(-task.stream // (smallest - 1))
         if task.calibrated and _stream_is_hopeless(task, table, x, row, column, trips, points, kept):
-            return kept, fewest
+            return kept, first
 
 
 @jit
@@ -184,19 +188,25 @@ def _relaxed(task: Task, table: FloatArray, x: int, trips: float, crowding: floa
 
 
 @jit
-def _best_trips(table: FloatArray, x: int, crowding: float) -> tuple[float, float]:
+def _best_trips(table: FloatArray, x: int, crowding: float, limited: bool) -> tuple[float, float]:
     """Return between which numbers of trips of the outer dimension `_relaxed` can be least.
 
     Each row of prices is a t + b max(1, crowding / t), convex, with its minimum at sqrt(crowding b / a): left of all of
-    them every cost falls, right of all of them every cost grows.
+    them every cost falls, right of all of them every cost grows. Where the array limits the stream, loads have a least
+    of their own, and the minimum lies between those without and with the price of loads in b.
     """
     least, most = max(1.0, crowding), 1.0
     for row in range(4):
         by_trips = table[row, 2] if x == Q else table[row, 3]
-        by_partner = table[row, 2] if x == H else table[row, 1] + table[row, 4]
-        if by_trips > 0.0 or by_partner > 0.0:
-            best = max(1.0, min(crowding, np.sqrt(crowding * by_partner / by_trips) if by_trips > 0.0 else crowding))
-            least, most = min(least, best), max(most, best)
+        by_partner = table[row, 2] if x == H else table[row, 1]
+        by_loads = 0.0 if x == H else table[row, 4]
+        if by_trips > 0.0 or by_partner + by_loads > 0.0:
+            low, high = crowding, crowding
+            if by_trips > 0.0:
+                low = np.sqrt(crowding * by_partner / by_trips)
+                high = np.sqrt(crowding * (by_partner + by_loads) / by_trips)
+            least = min(least, max(1.0, min(crowding, low if limited else high)))
+            most = max(most, max(1.0, min(crowding, high)))
     return least, most
 
 
@@ -216,31 +226,87 @@ def _add_outer(
     fewest = UNLIMITED
     for v in range(first, len(inner)):
         row, column = (outer, inner[v]) if x != Q else (inner[v], outer)
-        room = span(task, x, z, row[TILE], column[TILE])
+        room = span(task, x, z, row[TILE], column[TILE], 1)
         largest = largest_stream_tile(room, task.stream)
         if largest < 1:
             continue
         trips = -(-task.stream // largest)
-        if x != H and trips >= fewest and not (room[4] > 0.0 or task.perfect or task.calibrated):
+        if x != H and trips >= fewest and room[4] == 0.0 and _trips_say_all(task):
             continue  # more steps than before, and nothing gained
-        fewest = trips
-        cycles, energy, least_loads = _bound(task, table, form, outer, inner[v, TRIPS])
+        cycles, energy, least = _bound(task, table, form, outer, inner[v, TRIPS])
         if hopeless(task.objective, points, kept, cycles, energy):
             return kept
-        kept, found = _add_stream_tiles(task, table, form, row, column, room, largest, points, kept)
-        if kept < 0 or (x != H and found == least_loads and not task.calibrated):
+        kept, found = _add_parts(task, table, form, row, column, trips, points, kept)
+        if kept < 0 or (x != H and found == least and not task.calibrated):
             return kept  # smaller tiles of the free dimension would leave more room, which is of no use
+        fewest = min(fewest, found[0])
     return kept
+
+
+@jit
+def _trips_say_all(task: Task) -> bool:
+    """Whether of the stream dimension's tiles only the number matters, where z holds them in full."""
+    return task.stream_limit >= task.stream and not (task.perfect or task.calibrated)
+
+
+@jit
+def _add_parts(
+    task: Task,
+    table: FloatArray,
+    form: tuple[int, int],
+    row: IntArray,
+    column: IntArray,
+    least_trips: int,
+    points: FloatArray,
+    kept: int,
+) -> tuple[int, tuple[int, int]]:
+    """Add the mappings with given tiles, over the parts of one of them that the innermost tensor can hold.
+
+    A part of less than one piece leaves lanes idle, which pays where it makes room for more of the stream dimension.
+
+    Returns:
+        how many points are kept (-1: no room), and the fewest trips and loads with parts of one piece.
+    """
+    x, z = form
+    y = H + P + Q - x - z
+    by_row, none = y == Q, x == z or y == H
+    tile, extent = (row, task.rows) if by_row else (column, task.columns)
+    lanes, block = (task.row_lanes, task.row_block) if by_row else (task.column_lanes, task.column_block)
+    perfect, lossless = task.perfect == 1, _trips_say_all(task)
+    whole = task.whole_rows and y == P and z == (Q if task.weight_stationary else H)  # no part of the output's rows
+    part = tile[TILE] if whole else 0 if none else useful_part(extent, tile[TILE], lanes * block, lanes, perfect)
+    least_loads = 1 if x == H else max(-(-task.stream // task.stream_limit), least_trips)
+    first, fewest = (UNLIMITED, UNLIMITED), UNLIMITED
+    cut = tile
+    while True:
+        room = span(task, x, z, row[TILE], column[TILE], part)
+        largest = largest_stream_tile(room, task.stream)
+        trips = -(-task.stream // largest) if largest >= 1 else UNLIMITED
+        if trips < fewest or (largest >= 1 and not lossless):
+            kept, found = _add_stream_tiles(task, table, form, row, column, room, largest, part, points, kept)
+            if cut is tile:
+                first = found
+            if kept < 0 or found == (least_trips, least_loads):
+                return kept, first
+            fewest = trips
+        if part <= 1 or whole:
+            return kept, first
+        part = useful_part(extent, tile[TILE], part - 1, lanes, perfect)
+        cut = tile.copy()
+        cut[STEPS], cut[PIECES] = cut_again(extent, tile[TILE], part, lanes, perfect)
+        row, column = (cut, column) if by_row else (row, cut)
+        if part <= lanes and _stream_is_hopeless(task, table, x, row, column, least_trips, points, kept):
+            return kept, first
 
 
 @jit
 def _bound(
     task: Task, table: FloatArray, form: tuple[int, int], outer: IntArray, other_trips: int
-) -> tuple[float, float, int]:
-    """Return cycles, pJ and loads that no mapping with this tile of one dimension on the array can fall below.
+) -> tuple[float, float, tuple[int, int]]:
+    """Return cycles, pJ, and trips and loads that no mapping with this tile of one dimension can fall below.
 
-    The tile of the other one is taken as 1 where it fills a buffer, and cut into no more than `other_trips` trips and as
-    few steps as there can be.
+    The tile of the other one is taken as 1 where it fills a buffer, and cut into no more than `other_trips` trips and
+    as few steps as there can be.
     """
     x, z = form
     by_row = x != Q  # the outer list is of A
@@ -248,7 +314,7 @@ def _bound(
         (task.columns, task.column_lanes, task.column_block) if by_row else (task.rows, task.row_lanes, task.row_block)
     )
     row_tile, column_tile = (outer[TILE], 1) if by_row else (1, outer[TILE])
-    largest = max(1, largest_stream_tile(span(task, x, z, row_tile, column_tile), task.stream))
+    largest = max(1, largest_stream_tile(span(task, x, z, row_tile, column_tile, 1), task.stream))
     trips = -(-task.stream // largest)
     held = 1.0 if x == H else float(trips)
     one_piece = x == H and outer[PIECES] == outer[TRIPS]
@@ -262,7 +328,7 @@ def _bound(
         p, q = 1.0 if x == P else float(outer[TRIPS]), other
         steps, pieces = (float(fewest_steps), float(outer[STEPS])), (float(fewest_pieces), float(outer[PIECES]))
     cycles, energy = measure(task, table, (held, p, q), float(least_loads), steps, pieces)
-    return cycles, energy * SLACK, least_loads
+    return cycles, energy * SLACK, (trips, least_loads)
 
 
 @jit
@@ -300,7 +366,7 @@ def _add_form(
     outer, inner = (rows, columns) if x != Q else (columns, rows)
     sizes = (float(task.rows) * task.columns, float(task.stream) * task.rows, float(task.stream) * task.columns)
     crowding = sizes[x] * task.word[x] / task.capacity[task.buffer[x]]
-    least, most = _best_trips(table, x, crowding)
+    least, most = _best_trips(table, x, crowding, task.stream_limit < task.stream)
     start = first_of(outer, least)
     for direction in (1, -1):
         u = start if direction == 1 else start - 1
@@ -326,14 +392,11 @@ def search(task: Task, table: FloatArray, points: FloatArray, kept: int) -> int:
     columns = tile_candidates(task.columns, task.column_lanes, task.column_block, task.perfect == 1)
     if task.whole_rows:
         columns = columns[: first_of(columns, 2.0)]
-    output = Q if task.weight_stationary else H
     prices(task, table)
     for x in (P, Q, H):
         for z in (H, P, Q):
             if (z == x) != (task.calibrated == 1):
                 continue  # parts are for ideal cycles only
-            if task.whole_rows and z == output and x + z == H + Q:
-                continue  # y is P: the output's part would be one of N
             kept = _add_form(task, table, (x, z), rows, columns, points, kept)
             if kept < 0:
                 return kept

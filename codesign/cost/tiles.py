@@ -31,6 +31,37 @@ def largest_divisor(number: int, limit: int) -> int:
 
 
 @jit
+def cut_again(extent: int, tile: int, part: int, lanes: int, perfect: bool) -> tuple[int, int]:
+    """Return steps and pieces of a dimension on the array whose tiles are cut into parts of one piece or less."""
+    if perfect:
+        return extent // largest_divisor(part, lanes), extent // part
+    pieces = parts(extent, tile, part)
+    if part <= lanes:
+        return pieces, pieces
+    steps_of_part = -(-part // lanes)
+    trips = -(-extent // tile)
+    last = extent - (trips - 1) * tile
+    steps = (trips - 1) * (tile // part * steps_of_part - (-(tile % part) // lanes))
+    return steps + last // part * steps_of_part - (-(last % part) // lanes), pieces
+
+
+@jit
+def useful_part(extent: int, tile: int, most: int, lanes: int, perfect: bool) -> int:
+    """Return the largest part, at most `most`, for which no smaller one has as few steps and pieces on the array."""
+    if perfect:
+        return largest_divisor(tile, most)
+    part = min(tile, most)
+    while part > lanes:
+        steps, pieces = cut_again(extent, tile, part, lanes, False)
+        fewer_steps, fewer_pieces = cut_again(extent, tile, part - 1, lanes, False)
+        if fewer_steps > steps or fewer_pieces > pieces:
+            return part
+        part -= 1
+    last = extent - (-(-extent // tile) - 1) * tile
+    return max(-(-tile // -(-tile // part)), -(-last // -(-last // part)))
+
+
+@jit
 def _doubled(rows: IntArray) -> IntArray:
     """Return the rows with as much room again; by hand, because numpy's way takes seconds to compile."""
     doubled = np.empty((2 * len(rows), 4), np.int64)
@@ -43,6 +74,15 @@ def _doubled(rows: IntArray) -> IntArray:
 @jit
 def _write(rows: IntArray, place: int, tile: int, trips: int, steps: int, pieces: int) -> None:
     rows[place, TILE], rows[place, TRIPS], rows[place, STEPS], rows[place, PIECES] = tile, trips, steps, pieces
+
+
+@jit
+def _as_few(rows: IntArray, steps: int, pieces: int) -> bool:
+    """Whether one of the rows has no more steps and pieces."""
+    for i in range(len(rows)):  # noqa: SIM110 (compiled)
+        if rows[i, STEPS] <= steps and rows[i, PIECES] <= pieces:
+            return True
+    return False
 
 
 @jit
@@ -82,13 +122,12 @@ def tile_candidates(extent: int, lanes: int, block: int, perfect: bool) -> IntAr
                 _write(rows, found, smallest, trips, extent // largest_divisor(piece, lanes), extent // piece)
                 found += 1
         else:
-            fewest_steps, fewest_pieces = extent + 1, extent + 1
+            first = found
             for tile in range(smallest, largest + 1):
                 steps, pieces = parts(extent, tile, lanes), parts(extent, tile, lanes * block)
-                if steps < fewest_steps or pieces < fewest_pieces:
+                if not _as_few(rows[first:found], steps, pieces):
                     if found == len(rows):
                         rows = _doubled(rows)
-                    fewest_steps, fewest_pieces = min(steps, fewest_steps), min(pieces, fewest_pieces)
                     _write(rows, found, tile, trips, steps, pieces)
                     found += 1
                 if tile <= lanes or tile % (lanes * block) == 0:
