@@ -9,13 +9,15 @@ import msgspec
 import numpy as np
 
 from codesign.cost import technology
-from codesign.cost.prepare import hardware_rates, unit_energies_pj, widths
-from codesign.cost.quantity import PositiveQuantity, Quantity
+from codesign.cost.matmul import MatmulCosts
+from codesign.cost.prepare import Operands, hardware_rates, unit_energies_pj, widths
+from codesign.cost.quantity import PositiveQuantity, Quantity, Share
 from codesign.cost.technology import Technology
 from codesign.cost.technology_tables import Dram
 from codesign.cost.unit_costs import reference_accelerator
 from codesign.design import Accelerator
-from tests.cost.walk import Problem, Widths
+from tests.cost.enumeration import Problem
+from tests.cost.walk import Widths
 
 
 @cache
@@ -65,6 +67,27 @@ def random_technology(rng: np.random.Generator) -> Technology:
     )
 
 
+def unified(model: Technology) -> Technology:
+    """Return a cost model without accumulator: outputs are in the scratchpad."""
+    return msgspec.structs.replace(model, accumulator=None)
+
+
+def with_array(model: Technology, overlap: float, stream_limit: int) -> Technology:
+    """Return a cost model whose array hides less of loading and draining, and reloads what it holds."""
+    share = Share(value=overlap, source="a test")
+    return msgspec.structs.replace(
+        model, array=msgspec.structs.replace(model.array, overlap=share, stream_limit=stream_limit)
+    )
+
+
+def with_registers(model: Technology, weight_words: int, input_words: int, output_words: int) -> Technology:
+    """Return a cost model whose PEs hold several words."""
+    register = msgspec.structs.replace(
+        model.register, weight_words=weight_words, input_words=input_words, output_words=output_words
+    )
+    return msgspec.structs.replace(model, register=register)
+
+
 def random_accelerators(rng: np.random.Generator, n: int) -> Accelerator:
     """Return n small accelerators, most of them too small for the matmuls of `random_extents`."""
     return accelerator(
@@ -83,18 +106,68 @@ def random_extents(rng: np.random.Generator, n: int, largest: int) -> np.ndarray
     return rng.integers(1, largest + 1, size=(n, 3))
 
 
-def problem(extents: np.ndarray, chip: Accelerator, model: Technology, convention: Any) -> Problem:
-    """Return one matmul on one accelerator (a column of one row) in plain numbers."""
-    words = Widths(*widths(model, convention)[1:])
-    scratchpad_words = int(chip.scratchpad_bytes[0] // words.operand)
-    accumulator_words = int(chip.accumulator_bytes[0] // words.accumulator)
+def random_operands(rng: np.random.Generator, n: int, model: Technology) -> Operands:
+    """Return n pairs of operands, of widths that the cost model has, half of the weights sparse."""
+    widths_of = model.mac.formats[model.tensors.number_format].widths
+    return Operands(
+        rng.choice(widths_of, n), rng.choice(widths_of, n), np.where(rng.random(n) < 0.5, 1.0, rng.uniform(0.05, 1, n))
+    )
+
+
+def problem(
+    extents: np.ndarray,
+    chip: Accelerator,
+    model: Technology,
+    convention: Any,
+    operands: Operands | None = None,
+    **more: Any,
+) -> Problem:
+    """Return one matmul on one accelerator (a column of one row) in plain numbers; `more` are fields of Problem."""
+    given = widths(model, convention)
+    weight_stationary = bool(chip.dataflow[0] == 0)
+    inputs = weights = float(given[0])
+    if operands is not None:
+        input_bits, weight_bits = float(operands.input_bits[0]), float(operands.weight_bits[0])
+        inputs, density = input_bits / 8, float(operands.weight_density[0])
+        weights = min(weight_bits, weight_bits * density + 1) / 8  # a bitmask and the values that are not zero
     M, K, N = extents.tolist()
     return Problem(
-        weight_stationary=bool(chip.dataflow[0] == 0),
+        weight_stationary=weight_stationary,
         extents=(M, K, N),
         array=(int(chip.pe_rows[0]), int(chip.pe_cols[0])),
-        words=(scratchpad_words, accumulator_words),
-        widths=words,
+        capacity=(float(chip.scratchpad_bytes[0]), float(chip.accumulator_bytes[0])),
+        unified=model.accumulator is None,
+        words=(inputs, weights, model.tensors.accumulator_bits / 8),
+        widths=Widths(inputs, weights, *given[2:]),
         rates=tuple(hardware_rates(model, chip)[0].tolist()),
-        energies=tuple(unit_energies_pj(model, chip)[0].tolist()),
+        energies=tuple(unit_energies_pj(model, chip, operands)[0].tolist()),
+        stream_limit=model.array.stream_limit,
+        blocks=tuple(blocks(model, weight_stationary)),
+        **more,
     )
+
+
+def blocks(model: Technology, weight_stationary: bool) -> list[tuple[int, int]]:
+    """All (rows, columns) of what is stationary that the registers of one PE hold, with the words of the others."""
+    register = model.register
+    held, by_column = (
+        (register.weight_words, register.output_words)
+        if weight_stationary
+        else (register.output_words, register.weight_words)
+    )
+    return [
+        (rows, columns)
+        for rows in range(1, register.input_words + 1)
+        for columns in range(1, by_column + 1)
+        if rows * columns <= held
+    ]
+
+
+def value(costs: MatmulCosts, objective: str) -> np.ndarray:
+    """(r,) what the mapper minimised; infinite where nothing fits."""
+    values = {
+        "edp": costs.cycles * costs.total_energy_pj,
+        "energy": costs.total_energy_pj,
+        "delay": costs.cycles,
+    }
+    return np.where(costs.feasible, values[objective], np.inf)

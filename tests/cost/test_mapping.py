@@ -1,4 +1,4 @@
-"""The optimal mapper against plain enumeration, a walk through the loops, and given nests."""
+"""The optimal mapper against plain enumeration, and given nests; extreme and impossible rows."""
 
 from __future__ import annotations
 
@@ -7,150 +7,157 @@ from typing import Any
 import numpy as np
 import pytest
 
-from codesign.cost.mapping import LARGEST_EXTENT, OBJECTIVES, tile_candidates
-from codesign.cost.matmul import LEVELS, MatmulCosts, best_mappings, conventions, hardware_rates, unit_energies_pj
-from codesign.cost.nest import NEST_RESULT, Nest, nest_rows, pack
+from codesign.cost.mapping import LARGEST_EXTENT
+from codesign.cost.matmul import LEVELS, best_mappings
+from codesign.cost.points import OBJECTIVES
+from codesign.cost.prepare import BUFFERINGS, Operands, Options
 from codesign.cost.technology import Technology
-from codesign.design import Accelerator
+from codesign.cost.tiles import PIECES, STEPS, TILE, TRIPS, cut_again, tile_candidates, useful_part
 from codesign.errors import InputError
+from tests.cost.enumeration import least, leaves, points
 from tests.cost.machines import (
     accelerator,
     cost_model,
     problem,
     random_accelerators,
     random_extents,
+    random_operands,
     random_technology,
+    unified,
+    value,
+    with_array,
+    with_registers,
 )
-from tests.cost.walk import best_enumerated, best_walk, pieces, steps
 
 CONVENTIONS = ("timeloop", "accelforge", "zigzag")
+BUFFERING = ("ideal", "double", "single", "best")
 
 
-def value(costs: MatmulCosts, objective: str) -> np.ndarray:
-    """(r,) what the mapper minimised; infinite where nothing fits."""
-    values = {
-        "edp": costs.cycles * costs.total_energy_pj,
-        "energy": costs.total_energy_pj,
-        "delay": costs.cycles,
-    }
-    return np.where(costs.feasible, values[objective], np.inf)
-
-
-def check_against_enumeration(seed: int, rows: int, largest: int, perfect: bool) -> None:
-    """Map random rows for every objective and convention, and enumerate the same."""
-    rng = np.random.default_rng(seed)
-    for objective in OBJECTIVES:
-        for convention in CONVENTIONS:
-            model, chips = random_technology(rng), random_accelerators(rng, rows)
-            extents = random_extents(rng, rows, largest)
-            options: Any = {"objective": objective, "convention": convention}
-            costs = best_mappings(extents, chips, model, **options, perfect_factors=perfect)
-            expected = [
-                best_enumerated(problem(extents[i], chips.take(slice(i, i + 1)), model, convention), objective, perfect)
-                for i in range(rows)
-            ]
-            np.testing.assert_allclose(value(costs, objective), expected, rtol=1e-9)
-            assert costs.feasible.tolist() == np.isfinite(expected).tolist()
+def check(
+    rng: np.random.Generator, model: Technology, rows: int, largest: int, operands: Operands | None = None, **same: Any
+) -> None:
+    """Map random rows for every objective, convention and buffering, and enumerate the same."""
+    chips, extents = random_accelerators(rng, rows), random_extents(rng, rows, largest)
+    if model.accumulator is None:
+        chips = accelerator(**{**vars(chips), "accumulator_bytes": np.zeros(rows, dtype=np.int64)})
+    whole = same.pop("whole_rows", False)
+    for convention in CONVENTIONS:
+        for buffering in BUFFERING:
+            found = []
+            for objective in OBJECTIVES:
+                options = Options(
+                    objective=objective,  # type: ignore[arg-type]
+                    convention=convention,  # type: ignore[arg-type]
+                    buffering=buffering,  # type: ignore[arg-type]
+                    whole_rows=np.full(rows, whole),
+                    **same,
+                )
+                found.append(value(best_mappings(extents, chips, model, options, operands), objective))
+            fields = {
+                "modes": BUFFERINGS[buffering],
+                "whole_rows": whole,
+                "perfect": same.get("perfect_factors", False),
+            }
+            for i in range(rows):
+                some = None if operands is None else operands.take(slice(i, i + 1))
+                row = problem(extents[i], chips.take(slice(i, i + 1)), model, convention, some, **fields)
+                cycles, energy = points(row)
+                expected = [least(objective, cycles, energy) for objective in OBJECTIVES]
+                np.testing.assert_allclose([column[i] for column in found], expected, rtol=1e-9, err_msg=str(row))
 
 
 @pytest.mark.parametrize("perfect", [False, True])
 def test_optimum_is_that_of_enumeration(perfect: bool) -> None:
-    """No tile sizes, however odd, do better than the mapper's, on any array, buffer or bandwidth."""
-    check_against_enumeration(seed=1, rows=40, largest=24, perfect=perfect)
+    """No form, tile sizes and parts, however odd, do better than the mapper's, on any array, buffer or bandwidth."""
+    rng = np.random.default_rng(1)
+    for _ in range(3):
+        check(rng, random_technology(rng), rows=15, largest=8, perfect_factors=perfect)
+
+
+@pytest.mark.parametrize("perfect", [False, True])
+def test_optimum_of_other_machines_is_that_of_enumeration(perfect: bool) -> None:
+    """The same with outputs in the scratchpad, registers of several words, and arrays that reload what is held."""
+    rng = np.random.default_rng(2)
+    for model in machines(rng):
+        check(rng, model, rows=8, largest=7, perfect_factors=perfect)
+
+
+def machines(rng: np.random.Generator) -> list[Technology]:
+    """Return what the template has beside scratchpad, accumulator and single registers."""
+    several = with_registers(random_technology(rng), *rng.integers(2, 7, 3).tolist())
+    limited = with_array(random_technology(rng), float(rng.uniform(0, 1)), int(rng.integers(1, 6)))
+    return [
+        unified(random_technology(rng)),
+        several,
+        limited,
+        unified(with_array(with_registers(random_technology(rng), 4, 3, 3), 0.5, 2)),
+    ]
+
+
+@pytest.mark.parametrize("perfect", [False, True])
+def test_optimum_with_whole_rows_is_that_of_enumeration(perfect: bool) -> None:
+    """Where a fused operation needs whole rows of finished outputs, only mappings that keep them are searched."""
+    rng = np.random.default_rng(3)
+    check(rng, random_technology(rng), rows=25, largest=7, perfect_factors=perfect, whole_rows=True)
+
+
+def test_optimum_of_other_operands_is_that_of_enumeration() -> None:
+    """The same for inputs and weights of other widths, and for sparse weights."""
+    rng = np.random.default_rng(4)
+    model = cost_model("gemmini_40nm")
+    check(rng, model, rows=20, largest=7, operands=random_operands(rng, 20, model))
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("perfect", [False, True])
 @pytest.mark.parametrize("seed", range(10))
 def test_optimum_is_that_of_enumeration_on_many_rows(seed: int, perfect: bool) -> None:
-    """The same on 7,200 more rows, up to 48 long."""
-    check_against_enumeration(seed=100 + seed, rows=40, largest=48, perfect=perfect)
+    """The same on 5,600 more pairs under 36 combinations of objective, convention and buffering each; up to 18 long."""
+    rng = np.random.default_rng(100 + seed)
+    for largest, rows in ((6, 100), (9, 40), (12, 10), (18, 2)):
+        check(rng, random_technology(rng), rows, largest, perfect_factors=perfect)
+    for model in machines(rng):
+        check(rng, model, rows=25, largest=8, perfect_factors=perfect)
+    check(rng, random_technology(rng), rows=28, largest=8, perfect_factors=perfect, whole_rows=True)
 
 
-def test_optimum_is_that_of_a_walk() -> None:
-    """Walking through all tilings in all six orders finds the same optimum, without any closed form."""
-    rng = np.random.default_rng(2)
-    for objective in OBJECTIVES:
-        model, chips, extents = random_technology(rng), random_accelerators(rng, 15), random_extents(rng, 15, 5)
-        costs = best_mappings(extents, chips, model, objective=objective)  # type: ignore[arg-type]
-        rows = [problem(extents[i], chips.take(slice(i, i + 1)), model, "accelforge") for i in range(15)]
-        np.testing.assert_allclose(value(costs, objective), [best_walk(row, objective) for row in rows], rtol=1e-9)
-
-
-def test_reported_mapping_costs_what_is_reported() -> None:
-    """Tiles fit on chip, and the parts of the result agree: energy per level, cycles, compute cycles."""
-    rng = np.random.default_rng(3)
-    model, chips, extents = random_technology(rng), random_accelerators(rng, 200), random_extents(rng, 200, 40)
-    costs = best_mappings(extents, chips, model)
-    assert costs.feasible.any()
-    assert not costs.feasible.all()
-    for i in np.flatnonzero(costs.feasible):
-        row, (m, k, n) = problem(extents[i], chips.take(slice(i, i + 1)), model, "accelforge"), costs.tiles[i]
-        assert m * k + k * n <= row.words[0]
-        assert m * n <= row.words[1]
-        counted = (costs.register_bytes, costs.accumulator_words, costs.scratchpad_words, costs.dram_bytes)
-        accesses = [float(np.prod(extents[i])), *(column[i] for column in counted)]
-        np.testing.assert_allclose(costs.energy_pj[i], np.multiply(row.energies, accesses))
-        across = sum(len(pieces(length, row.array[1])) for length in pieces(int(extents[i, 2]), int(n)))
-        lower = [
-            costs.compute_cycles[i],
-            costs.accumulator_words[i] / (row.rates[1] * extents[i, 2] / across),
-            costs.scratchpad_words[i] / row.rates[0],
-            costs.dram_bytes[i] / row.rates[2],
-        ]
-        assert np.ceil(max(lower) * (1 - 1e-12)) == costs.cycles[i]
-
-
-def given_nest(extents: np.ndarray, chip: Accelerator, costs: MatmulCosts, i: int) -> Nest:
-    """Write the mapping of row i as loops: tiles in DRAM, array-sized pieces in the accumulator."""
-    order = [d for d in range(3) if d != costs.innermost[i]] + [int(costs.innermost[i])]
-    tile = costs.tiles[i]
-    loops = [(0, d, int(extents[i, d] // tile[d])) for d in order]
-    lanes = {1: int(chip.pe_rows[i]), 2: int(chip.pe_cols[i])}
-    spatial = {d: max(p for p in range(1, lanes[d] + 1) if tile[d] % p == 0) for d in (1, 2)}
-    loops += [(2, 1, int(tile[1] // spatial[1])), (2, 2, int(tile[2] // spatial[2])), (2, 0, int(tile[0]))]
-    return Nest(tuple(loops), spatial[1], spatial[2])
-
-
-def test_best_mapping_costs_the_same_as_a_given_nest() -> None:
-    """Two evaluators, the mapper's closed form and the one for given loops, agree on the mapper's choice."""
-    rng = np.random.default_rng(4)
-    for convention in CONVENTIONS:
-        model, chips, extents = random_technology(rng), random_accelerators(rng, 300), random_extents(rng, 300, 60)
-        chips = accelerator(**{**vars(chips), "dataflow": np.zeros(300, dtype=np.int64)})
-        costs = best_mappings(extents, chips, model, convention=convention, perfect_factors=True)  # type: ignore[arg-type]
-        fits = np.flatnonzero(costs.feasible)
-        nests = [given_nest(extents, chips, costs, i) for i in fits]
-        out = cost_nests(extents[fits], nests, chips.take(fits), model, convention)
-        assert len(fits) > 200
-        np.testing.assert_allclose(out["cycles"], costs.cycles[fits])
-        np.testing.assert_allclose(out["energy_pj"], costs.total_energy_pj[fits])
-
-
-def cost_nests(
-    extents: np.ndarray, nests: list[Nest], chips: Accelerator, model: Technology, convention: Any
-) -> dict[str, np.ndarray]:
-    """Cost given nests; return the columns of `nest.NEST_RESULT`."""
-    out = np.zeros((len(nests), len(NEST_RESULT)))
-    energies = unit_energies_pj(model, chips)
-    rates, widths = hardware_rates(model, chips), conventions(model, convention)
-    nest_rows(extents.astype(np.float64), *pack(nests), widths, rates, energies, out)
-    return dict(zip(NEST_RESULT, out.T, strict=True))
-
-
-@pytest.mark.parametrize("lanes", [1, 3, 4, 16])
+@pytest.mark.parametrize(("lanes", "block"), [(1, 1), (3, 1), (4, 1), (16, 1), (3, 2), (2, 5)])
 @pytest.mark.parametrize("perfect", [False, True])
-def test_candidates_miss_no_trips_and_steps(lanes: int, perfect: bool) -> None:
-    """Every tile size has a candidate that is no larger and has no more trips and steps."""
-    for extent in range(1, 70):
-        candidates = tile_candidates(extent, lanes, perfect)
-        count = steps(extent, lanes, perfect)
+def test_candidates_miss_no_trips_steps_and_pieces(lanes: int, block: int, perfect: bool) -> None:
+    """Every tile size has a candidate that is no larger and has no more trips, steps and pieces."""
+    for extent in range(1, 50):
+        candidates = tile_candidates(extent, lanes, block, perfect)
         for tile in range(1, extent + 1):
             if perfect and extent % tile:
                 continue
-            least = (tile, -(-extent // tile), count[tile])
-            assert (candidates <= least).all(axis=1).any()
-        assert all(count[tile] == found for tile, _, found in candidates)
+            pieces = leaves(extent, (tile, lanes * block), perfect)
+            steps = leaves(extent, (tile, lanes * block, lanes), perfect)
+            assert (candidates <= (tile, -(-extent // tile), steps, pieces)).all(axis=1).any()
+        for row in candidates:
+            assert row[TRIPS] == -(-extent // row[TILE])
+            assert row[STEPS] == leaves(extent, (int(row[TILE]), lanes * block, lanes), perfect)
+            assert row[PIECES] == leaves(extent, (int(row[TILE]), lanes * block), perfect)
+
+
+@pytest.mark.parametrize(("lanes", "block"), [(1, 1), (3, 1), (4, 1), (3, 2), (2, 5)])
+@pytest.mark.parametrize("perfect", [False, True])
+def test_useful_parts_miss_no_steps_and_pieces(lanes: int, block: int, perfect: bool) -> None:
+    """Every part of a tile of one piece or less has a useful one that is no larger and has no more steps and pieces."""
+    for extent in range(1, 30):
+        for tile in range(1, extent + 1):
+            if perfect and extent % tile:
+                continue
+            found, part = set(), min(tile, lanes * block)
+            while part >= 1:
+                part = useful_part(extent, tile, part, lanes, perfect)
+                cut = cut_again(extent, tile, part, lanes, perfect)
+                assert cut == (leaves(extent, (tile, part, lanes), perfect), leaves(extent, (tile, part), perfect))
+                found.add((part, *cut))
+                part -= 1
+            for other in range(1, min(tile, lanes * block) + 1):
+                if not perfect or tile % other == 0:
+                    cut = cut_again(extent, tile, other, lanes, perfect)
+                    assert any(np.less_equal(one, (other, *cut)).all() for one in found)
 
 
 def test_batch_equals_single_and_rows_do_not_mix() -> None:
@@ -207,9 +214,11 @@ def test_no_rows_give_no_costs() -> None:
     [
         ({"objective": "area"}, "unknown objective 'area'; known: delay, edp, energy"),
         ({"convention": "maestro"}, "unknown convention 'maestro'; known: accelforge, timeloop, zigzag"),
+        ({"buffering": "triple"}, "unknown buffering 'triple'; known: best, double, ideal, single"),
+        ({"fidelity": "calibrated"}, "expected a cost model with a table"),
     ],
 )
 def test_unknown_options_list_the_known(option: dict[str, Any], message: str) -> None:
     """An objective or convention that does not exist is answered with those that do."""
     with pytest.raises(InputError, match=message):
-        best_mappings(np.array([[1, 1, 1]]), accelerator(), cost_model("unit"), **option)
+        best_mappings(np.array([[1, 1, 1]]), accelerator(), cost_model("unit"), Options(**option))

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codesign.cost.mapping import OBJECTIVES
 from codesign.cost.matmul import MatmulCosts, best_mappings
+from codesign.cost.points import OBJECTIVES
+from codesign.cost.prepare import Options
 from tests.cost.machines import accelerator, cost_model
 
 SIZES = {
@@ -40,8 +41,8 @@ def test_more_hardware_never_costs_more(
     """Where an access costs the same at every size, a larger array, buffer or bandwidth never raises the optimum."""
     larger = chip | {size: chip[size] * data.draw(st.integers(1, 4)) + data.draw(st.integers(0, 3))}
     chips = accelerator(**{name: np.array([chip[name], larger[name]]) for name in chip})
-    options: Any = {"objective": objective, "perfect_factors": perfect}
-    before, after = optimum(best_mappings(np.array([extents] * 2), chips, cost_model("unit"), **options), objective)
+    options = Options(objective, perfect_factors=perfect)
+    before, after = optimum(best_mappings(np.array([extents] * 2), chips, cost_model("unit"), options), objective)
     assert after <= before * (1 + 1e-12)
 
 
@@ -53,8 +54,8 @@ def test_no_mapping_beats_the_compulsory_work(
 ) -> None:
     """Cycles are at least MACs / PEs and compulsory DRAM traffic / bandwidth; energy at least that of both."""
     M, K, N = extents
-    options: Any = {"objective": objective, "perfect_factors": perfect}
-    costs = best_mappings(np.array([extents]), accelerator(**chip), cost_model("unit"), **options)
+    options = Options(objective, perfect_factors=perfect)
+    costs = best_mappings(np.array([extents]), accelerator(**chip), cost_model("unit"), options)
     compulsory = M * K + K * N + M * N
     assert costs.compute_cycles[0] >= M * K * N / (chip["pe_rows"] * chip["pe_cols"])
     assert costs.cycles[0] >= costs.compute_cycles[0]
@@ -72,8 +73,8 @@ def test_no_mapping_beats_the_compulsory_work(
 def test_each_objective_wins_at_its_own(chip: dict[str, Any], extents: tuple[int, ...]) -> None:
     """No mapping has less energy than the one of least energy, and so for delay and energy-delay product."""
     found = {
-        objective: best_mappings(np.array([extents]), accelerator(**chip), cost_model("unit"), objective=objective)
-        for objective in ("edp", "energy", "delay")
+        objective: best_mappings(np.array([extents]), accelerator(**chip), cost_model("unit"), Options(objective))  # type: ignore[arg-type]
+        for objective in OBJECTIVES
     }
     for objective, costs in found.items():
         assert all(optimum(costs, objective) <= np.multiply(optimum(other, objective), 1 + 1e-12)
@@ -85,7 +86,7 @@ def test_each_objective_wins_at_its_own(chip: dict[str, Any], extents: tuple[int
 def test_free_factors_are_no_worse_than_perfect_ones(chip: dict[str, Any], extents: tuple[int, ...]) -> None:
     """Tiles that divide the matmul are among all tiles."""
     args = (np.array([extents]), accelerator(**chip), cost_model("unit"))
-    free, perfect = best_mappings(*args), best_mappings(*args, perfect_factors=True)
+    free, perfect = best_mappings(*args), best_mappings(*args, Options(perfect_factors=True))
     assert optimum(free, "edp")[0] <= optimum(perfect, "edp")[0] * (1 + 1e-12)
 
 
@@ -94,7 +95,8 @@ def test_free_factors_are_no_worse_than_perfect_ones(chip: dict[str, Any], exten
 def test_more_work_never_costs_less(chip: dict[str, Any], extents: tuple[int, ...], grow: tuple[int, ...]) -> None:
     """A longer matmul costs at least as much energy, and as many cycles."""
     both = np.array([extents, np.add(extents, grow)])
-    for objective in ("edp", "energy", "delay"):
+    for objective in OBJECTIVES:
         chips = accelerator(**{name: np.array([size, size]) for name, size in chip.items()})
-        less, more = optimum(best_mappings(both, chips, cost_model("unit"), objective=objective), objective)
+        options = Options(objective)  # type: ignore[arg-type]
+        less, more = optimum(best_mappings(both, chips, cost_model("unit"), options), objective)
         assert less <= more * (1 + 1e-12)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codesign.cost.access import Conventions
-from codesign.cost.matmul import conventions
+from codesign.cost.count import Widths
 from codesign.cost.nest import MAX_LOOPS, NEST_RESULT, Nest, covered, nest_rows, pack, parse_loops
+from codesign.cost.prepare import widths as counted
 from codesign.errors import InputError
 from tests.cost.machines import cost_model
 
@@ -38,10 +38,10 @@ def test_bad_loops_are_refused(token: str) -> None:
         parse_loops(1, f"N2 {token}")
 
 
-def cost(nest: Nest, extents: tuple[int, int, int], widths: Conventions) -> dict[str, float]:
+def cost(nest: Nest, extents: tuple[int, int, int], widths: Widths) -> dict[str, float]:
     """Cost one nest where every action is 1 pJ; a cycle moves 1 word or byte at each level."""
     out = np.zeros((1, len(NEST_RESULT)))
-    nest_rows(np.array([extents], np.float64), *pack([nest]), widths, np.ones((1, 3)), np.ones((1, 5)), out)
+    nest_rows(np.array([extents], np.float64), *pack([nest]), widths, np.ones((1, 4)), np.ones((1, 6)), out)
     return dict(zip(NEST_RESULT, out[0].tolist(), strict=True))
 
 
@@ -53,7 +53,7 @@ def nest(dram: str, scratchpad: str, accumulator: str, register: str, spatial: t
 
 def test_a_nest_by_hand() -> None:
     """4 x 4 x 4 on 2 x 2: DRAM loops over M and then K in halves, each pair of tiles in four pieces of the array."""
-    result = cost(nest("M2 K2", "-", "N2", "M2", (2, 2)), (4, 4, 4), conventions(cost_model("unit"), "timeloop"))
+    result = cost(nest("M2 K2", "-", "N2", "M2", (2, 2)), (4, 4, 4), counted(cost_model("unit"), "timeloop"))
     # Tiles: m = 2, k = 2 (spatial), n = 4. Weights (2 x 4) are fetched in each of 4 DRAM steps, inputs (2 x 2) too,
     # outputs (2 x 4) once for each M: no spill.
     assert result["dram_bytes"] == 4 * 8 + 4 * 4 + 16
@@ -80,7 +80,7 @@ def test_a_nest_by_hand() -> None:
 )
 def test_a_tensor_is_fetched_when_a_loop_that_indexes_it_advances(levels: tuple[str, ...], fetched: int) -> None:
     """3 x 2 x 2, two columns: DRAM reads of weights under several orders; inputs and outputs taken off."""
-    result = cost(nest(*levels, spatial=(1, 2)), (3, 2, 2), conventions(cost_model("unit"), "timeloop"))
+    result = cost(nest(*levels, spatial=(1, 2)), (3, 2, 2), counted(cost_model("unit"), "timeloop"))
     outputs = 6 if "K2 M3" not in levels[0] else 6 + 2 * 6  # K outside M: every output is spilled once and comes back
     assert result["dram_bytes"] - 6 - outputs == fetched  # each of the 6 inputs is fetched once
 

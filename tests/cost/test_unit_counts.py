@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from codesign.cost.matmul import LEVELS, MatmulCosts, best_mappings
+from codesign.cost.prepare import Options
 from tests.cost.machines import accelerator, cost_model
 
 
@@ -19,7 +20,7 @@ def costs_of(
 ) -> MatmulCosts:
     """Map one matmul; everything about the accelerator that is not said is as above, with 1 KiB buffers."""
     unit = cost_model("unit")
-    return best_mappings(np.array([[M, K, N]]), accelerator(**chip), unit, objective=objective, convention=convention)
+    return best_mappings(np.array([[M, K, N]]), accelerator(**chip), unit, Options(objective, convention))
 
 
 def energy(costs: MatmulCosts) -> dict[str, float]:
