@@ -38,6 +38,15 @@ class Fidelity(StrEnum):
     calibrated = "calibrated"
 
 
+class Buffering(StrEnum):
+    """How much of the buffers a mapping may use, and whether DRAM overlaps with compute."""
+
+    ideal = "ideal"
+    double = "double"
+    single = "single"
+    best = "best"
+
+
 class Convention(StrEnum):
     """Whose way of counting accesses."""
 
@@ -49,6 +58,9 @@ class Convention(StrEnum):
 Space = Annotated[str, typer.Argument(metavar="SPACE", help="Search space: a shipped name or a .toml file.")]
 CostModel = Annotated[str, typer.Argument(metavar="COST", help="Cost model: a shipped name or a .toml file.")]
 RunDirectory = Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a run.")]
+TimeFidelity = Annotated[
+    Fidelity, typer.Option(help="Time: ideal = roofline, Timeloop's assumptions; calibrated = as RTL.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -58,6 +70,7 @@ def search(
     cost: CostModel,
     proxy: Annotated[str, typer.Option(help="Accuracy proxy: a shipped name or module:function.")] = "surrogate",
     scenario: Annotated[Path | None, typer.Option(help="A .toml file whose [scenario] replaces the space's.")] = None,
+    fidelity: TimeFidelity = Fidelity.ideal,
     algorithm: Annotated[str, typer.Option(help="Search algorithm.")] = "nsga2",
     budget: Annotated[int, typer.Option(help="Distinct designs to evaluate.")] = 10_000,
     population: Annotated[int, typer.Option(help="Designs a generation.")] = 100,
@@ -77,6 +90,7 @@ def search(
                 cost,
                 proxy=proxy,
                 scenario=scenario,
+                fidelity=fidelity.value,
                 algorithm=algorithm,
                 budget=budget,
                 population=population,
@@ -167,11 +181,13 @@ def estimate(
     ],
     matmuls: Annotated[Path | None, typer.Option(help="Cost the matmuls of a CSV file instead.")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="CSV to write (with --matmuls).")] = None,
-    fidelity: Annotated[
-        Fidelity, typer.Option(help="ideal = roofline, Timeloop's assumptions; calibrated = as RTL (--matmuls).")
-    ] = Fidelity.ideal,
+    fidelity: TimeFidelity = Fidelity.ideal,
     objective: Annotated[Objective, typer.Option(help="What each mapping minimises (--matmuls).")] = Objective.edp,
     perfect_factors: Annotated[bool, typer.Option(help="Only tiles that divide the matmul (--matmuls).")] = False,
+    buffering: Annotated[
+        Buffering | None,
+        typer.Option(help="How buffers are used (--matmuls) [default: ideal, or double if calibrated]."),
+    ] = None,
     convention: Annotated[
         Convention, typer.Option(help="Whose way of counting accesses (--matmuls).")
     ] = Convention.timeloop,
@@ -184,8 +200,6 @@ def estimate(
     """Cost one design, broken down by operation, layer and memory level; or the matmuls of a file."""
     from codesign import estimates
 
-    if fidelity is Fidelity.calibrated and matmuls is None:
-        raise InputError("fidelity calibrated: expected a file of --matmuls; a design is costed with --fidelity ideal")
     _refuse_other_options(
         for_matmuls=matmuls is not None,
         only_matmuls={
@@ -193,6 +207,7 @@ def estimate(
             "--objective": objective is not Objective.edp,
             "--convention": convention is not Convention.timeloop,
             "--perfect-factors": perfect_factors,
+            "--buffering": buffering is not None,
         },
         only_design={
             "--sequence-length": sequence_length is not None,
@@ -212,7 +227,8 @@ def estimate(
             str(objective),
             str(convention),
             perfect_factors=perfect_factors,
-            fidelity=str(fidelity),
+            fidelity=fidelity.value,
+            buffering=buffering and buffering.value,
         )
         flagged = f" ({infeasible} infeasible: see the column reason)" if infeasible else ""
         typer.echo(f"{rows} rows{flagged} -> {output}")
@@ -220,13 +236,13 @@ def estimate(
     if len(inputs) != 2:
         raise InputError("estimate INPUT COST: expected a design and a cost model")
     scenario = estimates.ScenarioOptions(sequence_length, target_length, batch, phase)
-    result = estimates.estimate_input(inputs[0], inputs[1], scenario)
+    result = estimates.estimate_input(inputs[0], inputs[1], scenario, fidelity.value)
     if as_json:
         _print_json(result)
         return
     from codesign import terminal
 
-    terminal.out.print(f"{inputs[0]} on {inputs[1]}: {result['title']}")
+    terminal.out.print(f"{inputs[0]} on {inputs[1]}, {result['fidelity']} time: {result['title']}")
     for table in terminal.cost_tables(result):
         terminal.out.print(table)
         terminal.out.print()

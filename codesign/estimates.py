@@ -11,11 +11,14 @@ from codesign import files
 from codesign.breakdown import shares
 from codesign.checks import check_scenario
 from codesign.cost import technology as technologies
+from codesign.cost.bounds import design_bounds, gaps
+from codesign.cost.deployment import deployment
 from codesign.cost.estimate import estimate
+from codesign.cost.prepare import Fidelity
 from codesign.cost.technology import Technology
 from codesign.cost.unit_costs import reference_accelerator
 from codesign.describe import describe_accelerator, describe_design
-from codesign.design import Design, Family, Scenario
+from codesign.design import Design, Family, FloatArray, Scenario
 from codesign.design_file import is_exported_design, read_design, read_exported_design
 from codesign.errors import InputError
 
@@ -33,32 +36,44 @@ class ScenarioOptions:
     phase: str
 
 
-def estimate_input(source: str, cost_model: str, options: ScenarioOptions) -> dict[str, Any]:
+def estimate_input(
+    source: str, cost_model: str, options: ScenarioOptions, fidelity: Fidelity = "ideal"
+) -> dict[str, Any]:
     """Cost one design.
 
     Args:
         source: a design file (.toml), a Hugging Face config (.json), or RUN#ID.
         cost_model: name or path.
         options: scenario of a Hugging Face config; refused where the source has its own.
+        fidelity: of time.
 
     Returns:
-        title, metrics, breakdown (by operation, layer and level), model, accelerator, scenario; plain data.
+        title, metrics, intervals (10th and 90th percentile of what depends on calibrated time), bounds (costs over what
+        no mapping can beat), deployment (of decoders), breakdown (by operation, layer and level), model, accelerator,
+        scenario; plain data.
     """
     technology = technologies.read(cost_model).content
     design, scenario = _read(source, technology, options)
-    cost = estimate(design, scenario, technology)
+    cost = estimate(design, scenario, technology, fidelity)
     if not cost.feasible[0]:
         raise InputError(f"{source}: no tile of some matmul fits into this accelerator's scratchpad and accumulator")
     described = describe_design(design)
     return {
         "format": 1,
         "title": _title(design, scenario),
-        "fidelity": "ideal",
-        "metrics": {name: float(column[0]) for name, column in cost.metrics().items()},
+        "fidelity": fidelity,
+        "metrics": _first(cost.metrics()),
+        "intervals": {name: [float(low[0]), float(high[0])] for name, (low, high) in cost.intervals().items()},
+        "bounds": _first(gaps(cost, design_bounds(design, scenario, technology))),
+        "deployment": _first(deployment(design, scenario, technology, fidelity)),
         "breakdown": shares(cost),
         **described,
         "scenario": {name: getattr(scenario, name) for name in scenario.__struct_fields__},
     }
+
+
+def _first(columns: dict[str, FloatArray]) -> dict[str, float]:
+    return {name: float(column[0]) for name, column in columns.items()}
 
 
 def estimate_matmuls(
@@ -70,13 +85,16 @@ def estimate_matmuls(
     *,
     perfect_factors: bool,
     fidelity: Any,
+    buffering: Any,
 ) -> tuple[int, int]:
     """Cost the matmuls of a CSV file; see `cost.matmul_file`. Returns the number of rows, and of infeasible ones."""
     from codesign.cost.matmul_file import estimate_file
     from codesign.cost.matmul_rows import Options
 
     technology = technologies.read(cost_model).content
-    return estimate_file(source, target, technology, Options(objective, convention, perfect_factors, fidelity))
+    return estimate_file(
+        source, target, technology, Options(objective, convention, perfect_factors, fidelity, buffering)
+    )
 
 
 def _read(source: str, technology: Technology, options: ScenarioOptions) -> tuple[Design, Scenario]:

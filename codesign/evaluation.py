@@ -10,7 +10,8 @@ import numpy as np
 
 from codesign.accuracy.memory import Remembering
 from codesign.accuracy.proxy import Proxy, Quality
-from codesign.cost.estimate import COST_METRICS, estimate
+from codesign.cost.estimate import cost_metrics, estimate
+from codesign.cost.prepare import Fidelity
 from codesign.cost.technology import Technology
 from codesign.design import BoolArray, Design, FloatArray, IntArray, Scenario
 from codesign.errors import InputError
@@ -51,10 +52,13 @@ class Evaluator:
     proxy: Remembering
     limits: dict[str, float]
     """Largest feasible value by metric."""
+    fidelity: Fidelity = "ideal"
+    """Of time."""
 
     def __call__(self, genomes: IntArray) -> Evaluations:
         """Evaluate n genomes."""
-        metrics, quality = measure(self.space.decode(genomes), self.space.scenario, self.technology, self.proxy)
+        design = self.space.decode(genomes)
+        metrics, quality = measure(design, self.space.scenario, self.technology, self.proxy, self.fidelity)
         return Evaluations(
             genomes=np.asarray(genomes, dtype=np.int64),
             metrics=metrics,
@@ -78,17 +82,18 @@ class Evaluator:
         return excess + unknown
 
 
-def make_evaluator(space: SearchSpace, technology: Technology, proxy: Proxy) -> Evaluator:
-    """Join a space, a technology and a proxy that fit each other.
+def make_evaluator(space: SearchSpace, technology: Technology, proxy: Proxy, fidelity: Fidelity = "ideal") -> Evaluator:
+    """Join a space, a technology and a proxy that fit each other, and say how time is counted.
 
     Raises:
         ProxyError: the space varies what the proxy cannot see.
         InputError: an objective or limit of the space is no column of the cost or of the proxy; a dataflow is unknown
-            to the cost model; the baseline does not fit on its accelerator; no design can keep the limits.
+            to the cost model; the baseline does not fit on its accelerator; no design can keep the limits; the cost
+            model is not calibrated.
     """
     proxy.check(space.family, space.choices())
     remembering = Remembering(proxy)
-    metrics, _ = measure(space.baseline, space.scenario, technology, remembering)
+    metrics, _ = measure(space.baseline, space.scenario, technology, remembering, fidelity)
     if np.isnan(metrics["edp_js"]).any():
         raise InputError(
             f"search space {space.name}: baseline: {NO_MAPPING}; all designs are compared with it, "
@@ -107,18 +112,18 @@ def make_evaluator(space: SearchSpace, technology: Technology, proxy: Proxy) -> 
                     f"got {metrics[name][0]:g}"
                 )
     limits = {name: limit.largest(float(metrics[name][0])) for name, limit in space.limits.items()}
-    evaluator = Evaluator(space, technology, remembering, limits)
+    evaluator = Evaluator(space, technology, remembering, limits, fidelity)
     check_reachable(evaluator)
     return evaluator
 
 
 def measure(
-    design: Design, scenario: Scenario, technology: Technology, proxy: Proxy
+    design: Design, scenario: Scenario, technology: Technology, proxy: Proxy, fidelity: Fidelity
 ) -> tuple[dict[str, FloatArray], Quality]:
     """Return the metric columns of n designs, quality first, and the quality with its error."""
     quality = proxy.predict(design.shape)
     metrics = {quality.metric: np.asarray(quality.value, dtype=np.float64)}
-    return metrics | estimate(design, scenario, technology).metrics(), quality
+    return metrics | estimate(design, scenario, technology, fidelity).metrics(), quality
 
 
 def check_reachable(evaluator: Evaluator) -> None:
@@ -126,7 +131,8 @@ def check_reachable(evaluator: Evaluator) -> None:
 
     The smallest model takes the first choice of every gene and is costed on every accelerator; a space with more than
     MOST_ACCELERATORS of them is let pass, and so is a limit that is missed by less than SLACK, because energy and delay
-    alone need not grow with the model (each matmul minimises their product). Quality limits are not checked.
+    alone need not grow with the model (mappings minimise their product). Limits of quality and of power, which a
+    smaller model need not have less of, are not checked.
 
     Raises:
         InputError: names the limit, and the least value that was reached.
@@ -135,12 +141,14 @@ def check_reachable(evaluator: Evaluator) -> None:
     genomes = _smallest_on_every_accelerator(space)
     if not len(genomes):
         return
-    cost = estimate(space.decode(genomes), space.scenario, evaluator.technology)
+    cost = estimate(space.decode(genomes), space.scenario, evaluator.technology, evaluator.fidelity)
     metrics = cost.metrics()
     if not cost.feasible.any():
         raise InputError(f"search space {space.name}: the smallest model fits no accelerator: {NO_MAPPING}")
     for name, most in evaluator.limits.items():
-        if name in COST_METRICS and np.nanmin(metrics[name]) > most * SLACK.get(name, 1.0):
+        if name in set(cost_metrics(evaluator.technology)) - GROWS_NOT and np.nanmin(metrics[name]) > most * SLACK.get(
+            name, 1.0
+        ):
             raise InputError(
                 f"search space {space.name}: limits.{name}: the smallest model needs {np.nanmin(metrics[name]):.6g} on "
                 f"its best accelerator, allowed are {most:.6g}; raise the limit or add smaller choices"
@@ -149,7 +157,9 @@ def check_reachable(evaluator: Evaluator) -> None:
 
 MOST_ACCELERATORS = 4096
 
-SLACK = {"energy_j": 1.5, "delay_s": 1.5, "cycles": 1.5}
+GROWS_NOT = {"peak_power_w"}
+
+SLACK = {"energy_j": 1.5, "delay_s": 1.5, "cycles": 1.5, "dram_bytes": 1.5, "leakage_j": 1.5}
 """Factor by which the smallest model may miss a limit that a larger one could still keep."""
 
 

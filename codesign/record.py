@@ -15,7 +15,6 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from codesign.cost.estimate import COST_METRICS
 from codesign.errors import RunError
 from codesign.evaluation import Evaluations
 from codesign.space import SearchSpace
@@ -34,8 +33,8 @@ class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     violation: float
 
 
-def read(directory: Path, space: SearchSpace, quality: str) -> Evaluations:
-    """Read the evaluations of a run. A torn last line is left out.
+def read(directory: Path, space: SearchSpace, names: list[str]) -> Evaluations:
+    """Read the evaluations of a run, with metrics of these names. A torn last line is left out.
 
     Raises:
         RunError: no such file, or it is damaged; names the line.
@@ -45,7 +44,6 @@ def read(directory: Path, space: SearchSpace, quality: str) -> Evaluations:
         data = path.read_bytes()
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}; restore the file from a copy") from None
-    names = [quality, *COST_METRICS]
     lines = []
     for number, raw in enumerate(data[: _whole_length(data)].splitlines()):
         try:

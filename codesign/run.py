@@ -25,6 +25,8 @@ from msgspec import Meta
 
 from codesign import record
 from codesign.accuracy.proxy import FunctionProxy, Proxy, resolve
+from codesign.cost.estimate import cost_metrics, delay_ratios
+from codesign.cost.prepare import Fidelity
 from codesign.cost.technology import Technology, check
 from codesign.design import ModelShape
 from codesign.errors import InputError, ProxyError, RunError
@@ -64,6 +66,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     proxy: str
     quality: str
     """The proxy's metric."""
+    fidelity: Fidelity
+    """Of time."""
     algorithm: str
     population: Annotated[int, Meta(ge=2)]
     seed: Annotated[int, Meta(ge=0)]
@@ -96,6 +100,11 @@ class Run:
             return resolve(self.manifest.proxy)
         except ProxyError as error:
             return FunctionProxy(self.manifest.proxy, partial(_refuse, error))
+
+    @property
+    def delay_ratios(self) -> tuple[float, float] | None:
+        """10th and 90th percentile of measured over calibrated cycles; None under ideal time."""
+        return delay_ratios(self.technology, self.manifest.fidelity)
 
     def front_ids(self) -> Any:
         """(k,) ids of the front, sorted by the first objective."""
@@ -133,7 +142,7 @@ def check_comparable(runs: Sequence[Run]) -> None:
     """Refuse runs whose figures cannot stand in one table or plot.
 
     Raises:
-        InputError: no run, or runs that differ in objectives, proxy, cost model, scenario, family or baseline.
+        InputError: no run, or runs that differ in what COMPARED names.
     """
     if not runs:
         raise InputError("expected at least one run, got none")
@@ -147,7 +156,16 @@ def check_comparable(runs: Sequence[Run]) -> None:
                 )
 
 
-COMPARED = ("objectives", "proxy", "quality metric", "cost model", "scenario", "family", "EDP of the baseline")
+COMPARED = (
+    "objectives",
+    "proxy",
+    "quality metric",
+    "cost model",
+    "fidelity",
+    "scenario",
+    "family",
+    "EDP of the baseline",
+)
 
 
 def _compared(run: Run) -> tuple[Any, ...]:
@@ -157,6 +175,7 @@ def _compared(run: Run) -> tuple[Any, ...]:
         manifest.proxy,
         manifest.quality,
         InputText(name=manifest.cost_model.name, sha256=manifest.cost_model.sha256, text=""),
+        manifest.fidelity,
         run.space.scenario,
         run.space.family,
         float(edp[0]) if len(edp) else None,
@@ -226,8 +245,9 @@ def open_run(directory: str | Path) -> Run:
         other = parse(manifest.scenario.text, manifest.scenario.name, origin + "scenario", ScenarioFile)
         space = in_scenario(space, other)
     model = parse(manifest.cost_model.text, manifest.cost_model.name, origin + "cost_model", Technology)
-    evaluations = record.read(directory, space, manifest.quality)
-    return Run(directory, manifest, space, check(model).content, evaluations)
+    technology = check(model).content
+    evaluations = record.read(directory, space, [manifest.quality, *cost_metrics(technology)])
+    return Run(directory, manifest, space, technology, evaluations)
 
 
 def versions() -> dict[str, str]:
@@ -279,7 +299,7 @@ def _explain_occupied(directory: Path, wanted: Manifest) -> str:
     there = _read_manifest(directory)
     differences = [
         f"{field} {_brief(getattr(there, field))} instead of {_brief(getattr(wanted, field))}"
-        for field in ("space", "cost_model", "scenario", "proxy", "algorithm", "population", "seed")
+        for field in ("space", "cost_model", "scenario", "proxy", "fidelity", "algorithm", "population", "seed")
         if getattr(there, field) != getattr(wanted, field)
     ]
     if differences:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from codesign.cost.estimate import UNCERTAIN
 from codesign.describe import describe_design
 from codesign.design import DATAFLOWS, KIB, IntArray
 from codesign.front import interval
@@ -61,7 +62,10 @@ def select_columns(run: Run, ids: IntArray) -> tuple[dict[str, Any], dict[str, A
 
 
 def design_record(run: Run, id_: int) -> dict[str, Any]:
-    """Return one design as plain data: id, metrics, intervals, model, accelerator, policy."""
+    """Return one design as plain data: id, metrics, intervals, model, accelerator, policy.
+
+    The interval of quality is one of 95 %, those of calibrated time are its 10th and 90th percentile.
+    """
     evaluations = run.evaluations
     metrics = {name: _number(column[id_]) for name, column in evaluations.metrics.items()}
     intervals: dict[str, list[float]] = {}
@@ -70,6 +74,9 @@ def design_record(run: Run, id_: int) -> dict[str, Any]:
     if np.isfinite(error) and metrics[quality] is not None:
         low, high = interval(evaluations.metrics[quality][id_ : id_ + 1], np.array([error]))
         intervals[quality] = [float(low[0]), float(high[0])]
+    if run.delay_ratios is not None:
+        known = {name: value for name in UNCERTAIN if (value := metrics[name]) is not None}
+        intervals |= {name: [value * ratio for ratio in run.delay_ratios] for name, value in known.items()}
     return {
         "id": id_,
         "metrics": metrics,
@@ -86,6 +93,7 @@ def front_record(chosen: Sequence[tuple[Run, IntArray]]) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "run": ", ".join(run.name for run, _ in chosen),
+        "fidelity": chosen[0][0].manifest.fidelity,
         "baseline": design_record(chosen[0][0], 0),
         "designs": [{"run": run.name} | design_record(run, int(i)) for run, ids in chosen for i in ids],
     }

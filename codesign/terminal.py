@@ -93,7 +93,8 @@ def print_run(run: Run, rows: int = 24) -> None:
     out.print(
         f"{run.space.name} x {run.manifest.cost_model.name}: {len(evaluations)} of {run.space.size():.4g} designs "
         f"evaluated, {int(evaluations.feasible.sum())} feasible, front of {len(ids)}, hypervolume "
-        f"{run.hypervolume():.4f} (proxy {run.manifest.proxy}, seed {run.manifest.seed}, fidelity ideal)"
+        f"{run.hypervolume():.4f} (proxy {run.manifest.proxy}, seed {run.manifest.seed}, "
+        f"fidelity {run.manifest.fidelity})"
     )
     if not len(ids):
         out.print("No design is feasible; the limits of the search space exclude all that were evaluated.")
@@ -200,10 +201,11 @@ def gain_line(run: Run, gain: Gain) -> str:
 def cost_tables(rows: dict[str, Any]) -> list[Table]:
     """Return the breakdown of one estimate: totals, then energy and cycles by layer and operation and by level."""
     totals = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("metric", "value"):
+    for name in ("metric", "value", "10th..90th percentile" if rows["intervals"] else ""):
         totals.add_column(name)
-    for name, value in rows["metrics"].items():
-        totals.add_row(name, f"{value:.6g}")
+    for name, value in (rows["metrics"] | rows["bounds"] | rows["deployment"]).items():
+        low_high = rows["intervals"].get(name)
+        totals.add_row(name, f"{value:.6g}", _interval(*low_high) if low_high else "")
     tables = [totals]
     for name, lines in rows["breakdown"].items():
         table = Table(box=None, header_style="bold", pad_edge=False)

@@ -41,6 +41,9 @@ COST_METRICS = (
     "peak_power_w",
 )
 
+UNCERTAIN = ("edp_js", "delay_s", "cycles")
+"""Metrics that are as uncertain as calibrated time."""
+
 LEAKAGE = "leakage_j"
 """The metric of cost models with a table [leakage]."""
 
@@ -101,7 +104,7 @@ class Cost:
         if self.delay_ratios is None:
             return {}
         metrics, (low, high) = self.metrics(), self.delay_ratios
-        return {name: (metrics[name] * low, metrics[name] * high) for name in ("edp_js", "delay_s", "cycles")}
+        return {name: (metrics[name] * low, metrics[name] * high) for name in UNCERTAIN}
 
 
 def estimate(design: Design, scenario: Scenario, technology: Technology, fidelity: Fidelity = "ideal") -> Cost:
@@ -119,10 +122,14 @@ def estimate(design: Design, scenario: Scenario, technology: Technology, fidelit
     alone = vector_costs(work.vectors.kinds, work.vectors.elements.astype(np.float64), chip, technology)
     chosen = _choose(groups, mapped, alone)
     cost = _assemble(design, scenario, work, technology, groups, mapped, chosen, alone)
-    calibration = technology.calibration if fidelity == "calibrated" else None
-    if calibration is None:
-        return cost
-    return replace(cost, delay_ratios=(calibration.low_ratio.value, calibration.high_ratio.value))
+    return replace(cost, delay_ratios=delay_ratios(technology, fidelity))
+
+
+def delay_ratios(technology: Technology, fidelity: Fidelity) -> tuple[float, float] | None:
+    """Return the 10th and 90th percentile of measured over calibrated cycles of a matmul; None under ideal time."""
+    if fidelity == "ideal" or technology.calibration is None:
+        return None
+    return technology.calibration.low_ratio.value, technology.calibration.high_ratio.value
 
 
 def check_dataflows(accelerator: Accelerator, technology: Technology) -> None:

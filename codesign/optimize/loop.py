@@ -20,6 +20,7 @@ from codesign import __version__, files, record
 from codesign import run as runs
 from codesign.accuracy.proxy import Proxy, resolve
 from codesign.cost import technology as technologies
+from codesign.cost.prepare import Fidelity
 from codesign.design import IntArray
 from codesign.errors import InputError, ProxyError, RunError
 from codesign.evaluation import Evaluations, Evaluator, make_evaluator
@@ -54,6 +55,7 @@ def search(
     *,
     proxy: str | Callable[..., Any] | Proxy = "surrogate",
     scenario: str | Path | None = None,
+    fidelity: Fidelity = "ideal",
     algorithm: str = "nsga2",
     budget: int = DEFAULT_BUDGET,
     population: int = DEFAULT_POPULATION,
@@ -68,6 +70,7 @@ def search(
         cost_model: name of a shipped cost model, or path of a TOML file.
         proxy: name of a shipped accuracy proxy, `module:function`, or a callable.
         scenario: a TOML file whose [scenario] replaces the one of the space.
+        fidelity: of time; ideal = Timeloop's assumptions, calibrated = as RTL, under a cost model with [calibration].
         algorithm: name of the search algorithm.
         budget: number of distinct designs to evaluate, the baseline included.
         population: designs a generation.
@@ -88,7 +91,7 @@ def search(
         scenario_document = files.parse(files.read_text(path), path.stem, str(path), ScenarioFile)
         space_in_use = in_scenario(space_in_use, scenario_document)
     found = resolve(proxy)
-    evaluator = make_evaluator(space_in_use, cost_document.content, found)
+    evaluator = make_evaluator(space_in_use, cost_document.content, found, fidelity)
     manifest = Manifest(
         codesign_version=__version__,
         versions=runs.versions(),
@@ -97,6 +100,7 @@ def search(
         scenario=runs.input_text(scenario_document) if scenario_document else None,
         proxy=found.name,
         quality=found.predict(space_in_use.baseline.shape).metric,
+        fidelity=fidelity,
         algorithm=algorithm,
         population=population,
         seed=seed,
@@ -123,7 +127,7 @@ def resume(directory: str | Path, *, budget: int | None = None, proxy: Any = Non
     """
     opened = runs.open_run(Path(directory))
     found = _same_proxy(opened, proxy)
-    evaluator = make_evaluator(opened.space, opened.technology, found)
+    evaluator = make_evaluator(opened.space, opened.technology, found, opened.manifest.fidelity)
     _check_same_answers(opened, evaluator)
     with record.writing(opened.directory):
         opened = runs.open_run(opened.directory)  # again: another process may have written to it in the meantime

@@ -14,7 +14,10 @@ from codesign.report.summary import BASELINE, SAME, Summary
 from codesign.report.table import plain_table
 from codesign.report.units import Unit, budget_name, factor, large, number, percent
 
-IDEAL_TIME = "ideal (roofline; Timeloop's assumptions)"
+FIDELITIES = {
+    "ideal": "ideal (roofline; Timeloop's assumptions)",
+    "calibrated": "calibrated (as RTL; {low:.3g} to {high:.3g} times it, 10th to 90th percentile of a matmul)",
+}
 
 MOST_CLOSEST = 10
 """Infeasible designs listed where no feasible one was found."""
@@ -130,7 +133,7 @@ def _facts(summary: Summary, units: Units) -> list[tuple[str, str]]:
         ("Accuracy proxy", f"{manifest.proxy} ({manifest.quality})"),
         ("Scenario", f"{scenario.phase}, {scenario.sequence_length} tokens{target}, batch {scenario.batch}"),
         ("Limits", limits(summary, units)),
-        ("Fidelity of time", IDEAL_TIME),
+        ("Fidelity of time", fidelity(summary)),
         ("Evaluated designs", f"{len(record):,} of {manifest.budget:,}, {feasible:,} feasible"),
         ("Front", f"{len(summary.front):,} designs over {_objectives(summary, units)}"),
         ("Hypervolume", number(float(summary.convergence.hypervolume[-1]))),
@@ -138,6 +141,15 @@ def _facts(summary: Summary, units: Units) -> list[tuple[str, str]]:
         ("Recorded by", f"codesign {manifest.codesign_version}"),
         ("Inputs (SHA-256)", f"space {manifest.space.sha256[:8]}, cost model {manifest.cost_model.sha256[:8]}"),
     ]
+
+
+def fidelity(summary: Summary) -> str:
+    """Say under which assumptions about time the run was searched, and how sure they are."""
+    calibration = summary.run.technology.calibration
+    if calibration is None:
+        return FIDELITIES[summary.run.manifest.fidelity]
+    low, high = calibration.low_ratio.value, calibration.high_ratio.value
+    return FIDELITIES[summary.run.manifest.fidelity].format(low=low, high=high)
 
 
 def _objectives(summary: Summary, units: Units) -> str:

@@ -136,7 +136,7 @@ def thin(ids: IntArray, most: int, keep: set[int]) -> IntArray:
 def _details(run: Run, ids: IntArray) -> tuple[Details, float]:
     record, quality = run.evaluations, run.manifest.quality
     design = run.space.decode(record.genomes[ids])
-    cost = estimate(design, run.space.scenario, run.technology)
+    cost = estimate(design, run.space.scenario, run.technology, run.manifest.fidelity)
     metrics = {name: column[ids] for name, column in record.metrics.items()}
     # The errors are in the record, so a proxy that measures does not measure again.
     error = record.log_standard_error

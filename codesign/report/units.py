@@ -24,6 +24,10 @@ METRICS = {
     "area_mm2": ("Area", "mm²", False),
     "macs": ("MACs", "", True),
     "parameters": ("Parameters", "", True),
+    "dram_bytes": ("DRAM traffic", "B", True),
+    "dram_footprint_bytes": ("DRAM footprint", "B", True),
+    "peak_power_w": ("Peak power", "W", True),
+    "leakage_j": ("Leakage", "J", True),
 }
 
 PREFIXES = {-15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P"}
