@@ -127,11 +127,11 @@ def leave_one_layer_out(rows: Rows, technology: Technology) -> list[tuple[Coeffi
 
 def predict(rows: Rows, technology: Technology, coefficients: Coefficients) -> FloatArray:
     """(r,) calibrated cycles."""
-    operand, output, accumulator, *_ = conventions(technology, "timeloop")
+    operand, _, output, accumulator, *_ = widths(technology, "timeloop")
     out = np.empty(len(rows.rtl))
-    widths = (operand, operand, output, accumulator)
+    word_bytes = (operand, operand, output, accumulator)
     nest.calibrated_rows(
-        rows.ideal, rows.extents, rows.loops, rows.numbers, rows.spatial, rows.array, widths, coefficients, out
+        rows.ideal, rows.extents, rows.loops, rows.numbers, rows.spatial, rows.array, word_bytes, coefficients, out
     )
     return out
 
@@ -187,8 +187,8 @@ def read_rows(path: Path, technology: Technology) -> Rows:
         reference_accelerator(technology, len(table)), pe_rows=side.astype(np.int64), pe_cols=side.astype(np.int64)
     )
     out = np.zeros((len(table), len(nest.NEST_RESULT)))
-    widths, rates = conventions(technology, "timeloop"), hardware_rates(technology, accelerator)
-    nest.nest_rows(extents, loops, numbers, spatial, widths, rates, unit_energies_pj(technology, accelerator), out)
+    counted, rates = widths(technology, "timeloop"), hardware_rates(technology, accelerator)
+    nest.nest_rows(extents, loops, numbers, spatial, counted, rates, unit_energies_pj(technology, accelerator), out)
     shape = table[["M", "K", "N", "conv_P", "conv_Q"]].agg(" ".join, axis=1)
     return Rows(
         layer=pd.factorize(shape)[0].astype(np.int64),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from codesign.cost import prepare
+from codesign.cost.bounds import matmul_bounds
 from codesign.cost.calibration import Calibration
 from codesign.cost.mapping_text import mapping_texts
 from codesign.cost.matmul import best_mappings
@@ -41,7 +42,9 @@ RESULTS = (
 )
 BANDWIDTHS = (1e-9, 1e12)
 """The least and largest DRAM bandwidth (bytes a cycle), so that no cost leaves the range of numbers."""
-WRITTEN = (*RESULTS, "mapping", "feasible", "reason")
+OVER_BOUND = ("cycles_over_bound", "energy_over_bound")
+"""Costs over what no mapping of these sizes on this accelerator can beat (`bounds`)."""
+WRITTEN = (*RESULTS, "mapping", "feasible", "reason", *OVER_BOUND)
 UNCERTAINTY = ("cycles_low", "cycles_high")
 """Written too, last, where cycles are calibrated: 10th and 90th percentile of what RTL may take."""
 
@@ -113,6 +116,10 @@ def cost_columns(text: Columns, technology: Technology, options: Options, reason
     columns["mapping"] = [text if fits else "" for text, fits in zip(mappings, feasible.tolist(), strict=True)]
     columns["feasible"] = ["true" if fits else "false" for fits in feasible.tolist()]
     columns["reason"] = reasons.tolist()
+    least = matmul_bounds(extents, accelerator, technology, convention=options.convention)
+    for name, cost, bound in zip(OVER_BOUND, ("cycles", "energy_pj"), (least.cycles, least.energy_pj), strict=True):
+        empty = np.full(len(reasons), np.nan)
+        columns[name] = np.divide(results[cost], bound, out=empty, where=feasible & (bound > 0))
     if calibration is not None:
         cycles = np.where(feasible, results["cycles"], np.nan)
         for name, ratio in zip(UNCERTAINTY, (calibration.low_ratio, calibration.high_ratio), strict=True):
