@@ -63,7 +63,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         ("estimate tiny", "estimate INPUT COST: expected a design and a cost model"),
         ("estimate a.toml b.toml c.toml", "estimate INPUT COST: expected a design and a cost model"),
         ("estimate design.toml units", "unknown cost model"),
-        ("estimate design.toml unit --fidelity calibrated", "fidelity calibrated: expected a file of --matmuls"),
+        ("estimate design.toml unit --fidelity calibrated", "calibrated: expected a cost model with a table [calib"),
+        ("search tiny unit --fidelity calibrated", "calibrated: expected a cost model with a table [calibration]"),
+        ("estimate design.toml unit --buffering best", "estimate: --buffering: applies to a file of --matmuls"),
         ("estimate design.toml unit --objective energy", "estimate: --objective: applies to a file of --matmuls"),
         ("estimate design.toml unit --perfect-factors -o x", "--output, --perfect-factors: applies to a file of"),
         ("estimate design.toml unit --convention zigzag", "estimate: --convention: applies to a file of --matmuls"),
@@ -99,6 +101,7 @@ def test_mistakes_get_one_message(arguments: str, message: str, tmp_path: Path) 
     "arguments",
     ["serach tiny unit", "search tiny", "search tiny unit --budget many", "estimate d.toml unit --objective speed",
      "estimate d.toml unit --fidelity exact", "estimate --matmuls in.csv unit -o o --convention mine",
+     "search tiny unit --fidelity exact", "estimate --matmuls in.csv unit -o o --buffering none",
      "search tiny unit --bugdet 1"],
 )  # fmt: skip
 def test_what_is_no_command_shows_the_usage(arguments: str) -> None:

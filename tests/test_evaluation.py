@@ -33,7 +33,7 @@ def test_metrics_are_those_of_proxy_and_cost() -> None:
     found = evaluator()(genomes())
     design = tiny().decode(genomes())
     cost = estimate(design, tiny().scenario, technology.read("gemmini_40nm").content).metrics()
-    assert list(found.metrics) == ["perplexity", *COST_METRICS]
+    assert list(found.metrics) == ["perplexity", *COST_METRICS, "leakage_j"]
     for name, column in cost.items():
         np.testing.assert_array_equal(column, found.metrics[name])
     quality = resolve("surrogate").predict(design.shape)

@@ -65,7 +65,7 @@ def test_front_record_is_plain_json(run: Run) -> None:
     """The record has the promised keys, holds no NaN, and survives JSON."""
     record = front_record([(run, run.front_ids())])
     assert json.loads(msgspec.json.encode(record)) == record
-    assert set(record) == {"format", "run", "baseline", "designs"}
+    assert set(record) == {"format", "run", "fidelity", "baseline", "designs"}
     assert record["baseline"]["id"] == 0
     assert [design["id"] for design in record["designs"]] == run.front_ids().tolist()
     assert set(record["designs"][0]) == {
