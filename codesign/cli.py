@@ -287,15 +287,19 @@ def list_(as_json: AsJson = False) -> None:
 
 @app.command(epilog="Example: codesign bench surrogate --data ../shared/data")
 def bench(
-    name: Annotated[str, typer.Argument(help="surrogate, cost, survey or rtl.")],
+    name: Annotated[str, typer.Argument(help="surrogate, cost, cost_speed, peers, survey or rtl.")],
     data: Annotated[Path, typer.Option(help="Directory of the reference data.")],
     write: Annotated[bool, typer.Option(help="surrogate: also write the fits into the package.")] = False,
+    large: Annotated[bool, typer.Option(help="cost_speed: a million designs too.")] = False,
+    scalesim_python: Annotated[
+        Path | None, typer.Option(help="cost_speed: interpreter of an environment with SCALE-Sim (numpy < 2).")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure against reference data and print named figures."""
     from codesign.bench import run_bench
 
-    figures = run_bench(name, data, write=write)
+    figures = run_bench(name, data, write=write, large=large, scalesim_python=scalesim_python)
     if as_json:
         _print_json({"format": 1, "bench": name, "figures": figures})
         return

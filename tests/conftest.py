@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 _SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+_SHARED_PEERS = _SHARED_DATA.parent / "peers"
 
 
 @pytest.fixture(scope="session")
@@ -14,6 +15,14 @@ def shared_data() -> Path:
     if not _SHARED_DATA.is_dir():
         pytest.skip("the measured data of the project (../shared/data) is not on this machine")
     return _SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def shared_peers() -> Path:
+    """Return the folder of other tools' results beside the checkout; tests that need it are skipped without it."""
+    if not _SHARED_PEERS.is_dir():
+        pytest.skip("the results of other tools (../shared/peers) are not on this machine")
+    return _SHARED_PEERS
 
 
 @pytest.fixture(scope="session", autouse=True)

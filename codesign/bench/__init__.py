@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,50 +12,84 @@ from codesign.errors import InputError, unknown_name
 Figures = list[dict[str, Any]]
 
 
-def surrogate_errors(data: Path, write: bool) -> Figures:
+@dataclass(frozen=True)
+class BenchOptions:
+    """What some benchmarks can do beside measuring."""
+
+    write: bool = False
+    """surrogate: write the fits into the package."""
+    large: bool = False
+    """cost_speed: a million designs too."""
+    scalesim_python: Path | None = None
+    """cost_speed: the interpreter of an environment with SCALE-Sim, which needs numpy < 2."""
+
+
+def surrogate_errors(data: Path, options: BenchOptions) -> Figures:
     """Cross-validated error and rank correlation of the perplexity surrogates; --write refits them."""
     from codesign.bench.surrogate import run
 
-    return run(data, write)
+    return run(data, options.write)
 
 
-def cost(data: Path, write: bool) -> Figures:
+def cost(data: Path, options: BenchOptions) -> Figures:
     """Error of the cost model against Timeloop rows, Accelergy areas and the survey's baseline."""
     from codesign.bench import cost_validation
 
-    if write:
+    if options.write:
         raise InputError("bench cost: --write: nothing is fitted here")
     return cost_validation.run(data)
 
 
-def survey_figures(_data: Path, write: bool) -> Figures:
+def survey_figures(_data: Path, options: BenchOptions) -> Figures:
     """The survey's analytical model beside its Tab. 3, 5, 10, 11 and Fig. 32; needs no reference data."""
     from codesign.bench.survey import run
 
-    if write:
+    if options.write:
         raise InputError("bench survey: --write: nothing is fitted here")
     return run()
 
 
-def rtl_errors(data: Path, write: bool) -> Figures:
+def rtl_errors(data: Path, options: BenchOptions) -> Figures:
     """Calibrated cycles beside RTL, each layer left out of the fit; and the coefficients of the fit."""
     from codesign.bench.rtl import run
 
-    if write:
+    if options.write:
         raise InputError("bench rtl: --write: copy the coefficients it prints into the cost model's [calibration]")
     return run(data)
 
 
-BENCHES: dict[str, Callable[[Path, bool], Figures]] = {
+def peer_ratios(data: Path, options: BenchOptions) -> Figures:
+    """Our optimal mappings beside those of AccelForge, ZigZag and Timeloop, each counted its way."""
+    from codesign.bench.peers import run
+
+    if options.write:
+        raise InputError("bench peers: --write: nothing is fitted here")
+    return run(data)
+
+
+def speed_figures(data: Path, options: BenchOptions) -> Figures:
+    """Pairs and designs a second, cold and warm, beside ZigZag, SCALE-Sim and plain enumeration; memory."""
+    from codesign.bench.cost_speed import run
+
+    if options.write:
+        raise InputError("bench cost_speed: --write: nothing is fitted here")
+    return run(data, large=options.large, scalesim_python=options.scalesim_python)
+
+
+BENCHES: dict[str, Callable[[Path, BenchOptions], Figures]] = {
     "surrogate": surrogate_errors,
     "cost": cost,
+    "cost_speed": speed_figures,
+    "peers": peer_ratios,
     "survey": survey_figures,
     "rtl": rtl_errors,
 }
 
 
-def run_bench(name: str, data: Path, *, write: bool) -> Figures:
-    """Run a benchmark by name on the reference data in a directory."""
+def run_bench(
+    name: str, data: Path, *, write: bool = False, large: bool = False, scalesim_python: Path | None = None
+) -> Figures:
+    """Run a benchmark by name on the reference data in a directory; see `BenchOptions`."""
     if name not in BENCHES:
         raise unknown_name("benchmark", name, BENCHES)
-    return BENCHES[name](data, write)
+    return BENCHES[name](data, BenchOptions(write, large, scalesim_python))
