@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from codesign.cost.matmul import MatmulCosts, best_mappings
 from codesign.cost.points import OBJECTIVES
-from codesign.cost.prepare import Options
-from tests.cost.machines import accelerator, cost_model
+from codesign.cost.prepare import BUFFERINGS, Options
+from tests.cost.machines import accelerator, cost_model, with_array, with_registers
 
 SIZES = {
     "pe_rows": st.integers(1, 16),
@@ -100,3 +100,33 @@ def test_more_work_never_costs_less(chip: dict[str, Any], extents: tuple[int, ..
         options = Options(objective)  # type: ignore[arg-type]
         less, more = optimum(best_mappings(both, chips, cost_model("unit"), options), objective)
         assert less <= more * (1 + 1e-12)
+
+
+TEMPLATES = st.tuples(
+    st.sampled_from([(1, 1, 1), (4, 2, 3), (2, 6, 5)]), st.sampled_from([0, 3]), st.sampled_from([1.0, 0.4])
+)
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    template=TEMPLATES,
+    size=st.sampled_from(["scratchpad_bytes", "accumulator_bytes", "dram_bytes_per_cycle"]),
+    factor=st.floats(1, 4),
+    chip=CHIPS,
+    extents=EXTENTS,
+    buffering=st.sampled_from(sorted(BUFFERINGS)),
+)
+def test_more_room_or_bandwidth_never_costs_more_on_any_template(
+    template: Any, size: str, factor: float, chip: dict[str, Any], extents: tuple[int, ...], buffering: Any
+) -> None:
+    """With register files, arrays that reload, phases that are not hidden: EDP never rises, compute bounds cycles."""
+    words, limit, overlap = template
+    model = with_array(with_registers(cost_model("unit"), *words), overlap, limit)
+    larger = chip | {size: type(chip[size])(chip[size] * factor)}
+    chips = accelerator(**{name: np.array([chip[name], larger[name]]) for name in chip})
+    costs = best_mappings(np.array([extents] * 2), chips, model, Options(buffering=buffering))
+    before, after = np.where(costs.feasible, optimum(costs, "edp"), np.inf)
+    assert after <= before * (1 + 1e-12)
+    assert (costs.cycles >= costs.compute_cycles * (1 - 1e-12)).all()
+    compute = np.prod(np.array(extents, dtype=np.float64)) / (chips.pe_rows * chips.pe_cols)
+    assert (costs.compute_cycles >= compute * costs.feasible * (1 - 1e-12)).all()
