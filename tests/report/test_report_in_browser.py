@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import math
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
