@@ -10,9 +10,10 @@ import numpy as np
 
 from codesign.cost.kernels import jit
 
-Widths = tuple[float, float, float, float, float, float, float]
+Widths = tuple[float, float, float, float, float, float, float, float]
 """bytes of an input, a weight, a finished output, an accumulator word, a partial sum spilled to DRAM; first-read switch
-(1 = the first update of an output reads the accumulator too); drain weight (accumulator words read out per output)."""
+(1 = the first update of an output reads the accumulator too); drain weight (accumulator words read out per output);
+words saved per output that a PE finishes in one go, because it leaves at its final width."""
 
 Rates = tuple[float, float, float, float]
 """Scratchpad bytes a cycle; accumulator words a cycle per column in use (0: outputs share the scratchpad's ports); DRAM
@@ -58,7 +59,7 @@ def counts(
     M, K, N = extents
     input_fetches, weight_fetches, output_fetches = fetches
     row_pieces, col_pieces = pieces
-    input_bytes, weight_bytes, output_bytes, accumulator_bytes, spill_bytes, first_read, drain = widths
+    input_bytes, weight_bytes, output_bytes, accumulator_bytes, spill_bytes, first_read, drain, saved = widths
     mac, outputs = M * K * N, M * N
     from_dram_input, from_dram_weight = M * K * input_fetches, K * N * weight_fetches
     spills = outputs * (output_fetches - 1.0)
@@ -69,12 +70,15 @@ def counts(
         scratchpad_weight = from_dram_weight + K * N * loads
         array_steps = M * steps[0] * steps[1]
     else:
-        register_bytes = 2.0 * mac * accumulator_bytes  # each MAC reads and writes its partial sum
         updates = outputs * loads
+        # each MAC reads and writes its partial sum; one that comes back is written once more, and read to go
+        register_bytes = 2.0 * (mac + updates - outputs) * accumulator_bytes
         scratchpad_weight = from_dram_weight + K * N * row_pieces
         array_steps = K * steps[0] * steps[1]
     # finished outputs are read as the convention has it, spilled sums in full
     accumulator = drain * outputs + spills + updates + (updates - outputs * (1.0 - first_read))
+    if loads < 2.0 and not weight_stationary:
+        accumulator -= saved * outputs
     dram = from_dram_input * input_bytes + from_dram_weight * weight_bytes + outputs * output_bytes
     dram += 2.0 * spills * spill_bytes
     return array_steps, register_bytes, accumulator, scratchpad_input, scratchpad_weight, dram

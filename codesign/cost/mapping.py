@@ -23,7 +23,7 @@ from __future__ import annotations
 import numpy as np
 
 from codesign.cost.buffers import Span, best_tile, largest_stream_tile, loads, span
-from codesign.cost.kernels import jit, kernel
+from codesign.cost.kernels import jit
 from codesign.cost.points import SLACK, hopeless, place
 from codesign.cost.task import H, P, Q, Task, calibrate, measure, prices
 from codesign.cost.tiles import PIECES, STEPS, TILE, TRIPS, cut_again, first_of, tile_candidates, useful_part
@@ -38,6 +38,7 @@ UNLIMITED = 2**40
 POINT = (
     "cycles", "energy_pj", "stream_tile", "row_tile", "column_tile", "part", "outermost", "innermost", "variant",
     "held_fetches", "p_fetches", "q_fetches", "loads", "row_steps", "column_steps", "row_pieces", "column_pieces",
+    "l2_stream", "l2_rows", "l2_columns", "l2_outermost",
 )  # fmt: skip
 
 
@@ -75,7 +76,7 @@ def _add(
         1.0 if x == Q else float(row[TRIPS]),
     )
     output_fetches = fetched[Q] if task.weight_stationary == 1 else fetched[H]
-    if task.whole_rows and output_fetches > 1.0:
+    if (task.whole_rows or task.no_spills) and output_fetches > 1.0:
         return kept
     steps, pieces = (float(row[STEPS]), float(column[STEPS])), (float(row[PIECES]), float(column[PIECES]))
     cycles, energy = measure(task, table, fetched, float(held_loads), steps, pieces)
@@ -95,6 +96,8 @@ def _add(
     point[12] = held_loads
     point[13], point[14] = steps
     point[15], point[16] = pieces
+    for i in range(4):
+        point[17 + i] = task.l2_tile[i]
     return now
 
 
@@ -401,33 +404,3 @@ def search(task: Task, table: FloatArray, points: FloatArray, kept: int) -> int:
             if kept < 0:
                 return kept
     return kept
-
-
-@kernel
-def search_rows(tasks: FloatArray, variants: FloatArray, points: FloatArray, kept: IntArray) -> None:
-    """Search rows of tasks.
-
-    Args:
-        tasks: (r,) records of TASK; those whose `objective` is negative are left out.
-        variants: (2, v, 4) by dataflow: row block, column block (0: no variant), whether serial, usable share of the
-            buffers. The best over all variants is found.
-        points: (r, room, len(POINT)) filled.
-        kept: (r,) filled: how many points each row has; 0 if nothing fits, -1 if there is no room for all.
-    """
-    table = np.empty((4, 7))
-    for i in range(len(tasks)):
-        task = tasks[i]
-        kept[i] = 0
-        if task.objective < 0:
-            continue
-        scratchpad, accumulator = task.capacity[0], task.capacity[1]
-        held_weights = task.weight_stationary == 1
-        for v in range(variants.shape[1]):
-            variant = variants[0 if held_weights else 1, v]
-            if variant[0] == 0.0 or kept[i] < 0:
-                continue
-            task.row_block, task.column_block, task.serial = int(variant[0]), int(variant[1]), int(variant[2])
-            task.capacity[0], task.capacity[1] = scratchpad * variant[3], accumulator * variant[3]
-            task.variant = v
-            kept[i] = search(task, table, points[i], kept[i])
-        task.capacity[0], task.capacity[1] = scratchpad, accumulator

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from codesign.cost.count import counts
-from codesign.cost.kernels import kernel, on_all_cores
-from codesign.cost.mapping import POINT, search_rows
+from codesign.cost.kernels import on_all_cores
+from codesign.cost.mapping import POINT
 from codesign.cost.prepare import Operands, Options, tasks, variants
-from codesign.cost.task import H, P, Q
+from codesign.cost.search import COUNTED, count_rows, search_rows, search_rows_with_l2
+from codesign.cost.task import TASK, H, P, Q
 from codesign.cost.technology import Technology
 from codesign.design import Accelerator, BoolArray, FloatArray, IntArray
 
-LEVELS = ("mac", "register", "accumulator", "scratchpad", "dram")
+LEVELS = ("mac", "register", "accumulator", "scratchpad", "l2", "dram")
 
 TENSORS = "IWO"
 FREE = (2, 0, 1)
@@ -26,10 +26,6 @@ ROOM = 8
 
 CHUNK = 16384
 """Rows whose points are in memory at a time."""
-
-# What `_count` writes for a mapping.
-COUNTED = ("array_steps", "register_bytes", "accumulator_words", "input_words", "weight_words", "dram_bytes")
-
 
 @dataclass(frozen=True)
 class MatmulCosts:
@@ -152,9 +148,14 @@ class _Search:
     def run(self, room: int) -> tuple[FloatArray, IntArray]:
         """Return (r, room, len(POINT)) points and (r,) how many there are, -1 where there was no room for all."""
         points, kept = np.empty((len(self.tasks), room, len(POINT))), np.zeros(len(self.tasks), dtype=np.int64)
+        with_l2 = bool((self.tasks["l2"][:1, 0] > 0).any())
 
         def work(share: slice) -> None:
-            search_rows(self.tasks[share], self.variants, points[share], kept[share])
+            rows = (self.tasks[share], self.variants, points[share], kept[share])
+            if with_l2:
+                search_rows_with_l2(*rows, np.zeros(1, TASK))
+            else:
+                search_rows(*rows)
 
         on_all_cores(len(self.tasks), work)
         return points, kept
@@ -181,30 +182,11 @@ class _Search:
         return _costs(self.tasks[rows], self.variants, points, feasible)
 
 
-@kernel
-def _count(tasks_: Any, points: FloatArray, out: FloatArray) -> None:
-    """Count the accesses of chosen mappings: (r, len(COUNTED)) filled."""
-    for i in range(len(tasks_)):
-        task, point = tasks_[i], points[i]
-        F, A, B = float(task.stream), float(task.rows), float(task.columns)
-        held, p, q = point[9], point[10], point[11]
-        if task.weight_stationary:
-            extents, fetches = (F, A, B), (p, held, q)
-        else:
-            extents, fetches = (A, F, B), (p, q, held)
-        w = task.widths
-        widths = (w[0], w[1], w[2], w[3], w[4], w[5], w[6])
-        steps, pieces = (point[13], point[14]), (point[15], point[16])
-        counted = counts(task.weight_stationary == 1, extents, fetches, point[12], steps, pieces, widths)
-        for column in range(6):
-            out[i, column] = counted[column]
-
-
 def _costs(rows: Any, choices: FloatArray, points: FloatArray, feasible: BoolArray) -> MatmulCosts:
     counted = np.zeros((len(rows), len(COUNTED)))
-    _count(rows, points, counted)
+    count_rows(rows, np.zeros(1, TASK), points, counted)
     counted *= feasible[:, None]
-    steps, register, accumulator, inputs, weights, dram = counted.T
+    steps, register, accumulator, inputs, weights, dram, l2 = counted.T
     mac = np.where(feasible, rows["stream"].astype(np.float64) * rows["rows"] * rows["columns"], 0.0)
     pj = rows["energies"]
     energy = [mac * pj[:, 0], register * pj[:, 1], accumulator * pj[:, 2], inputs * pj[:, 3] + weights * pj[:, 4]]
@@ -219,7 +201,7 @@ def _costs(rows: Any, choices: FloatArray, points: FloatArray, feasible: BoolArr
         feasible=feasible,
         cycles=np.where(feasible, named["cycles"], 0.0),
         compute_cycles=steps * rows["rates"][:, 3],
-        energy_pj=np.stack([*energy, dram * pj[:, 5]], axis=1),
+        energy_pj=np.stack([*energy, l2 * rows["l2"][:, 2], dram * pj[:, 5]], axis=1),
         register_bytes=register,
         accumulator_words=accumulator,
         scratchpad_words=inputs + weights,

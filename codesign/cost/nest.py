@@ -105,7 +105,7 @@ def nest_counts(
         the counts (see `count.counts`), and the words that the accumulator, the scratchpad and the registers hold.
     """
     M, K, N = extents
-    input_bytes, weight_bytes, output_bytes, _, spill_bytes, first_read, drain = widths
+    input_bytes, weight_bytes, output_bytes, _, spill_bytes, first_read, drain, _ = widths
     mac = M * K * N
     m_low, n_low = _tile(loops, number, 2, 0, 1.0), _tile(loops, number, 2, 2, spatial_n)
     m_mid, k_mid = _tile(loops, number, 1, 0, 1.0), _tile(loops, number, 1, 1, spatial_k)

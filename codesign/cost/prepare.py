@@ -21,7 +21,7 @@ from codesign.cost.unit_costs import (
     register_energy_pj,
     scratchpad_energy_pj,
 )
-from codesign.design import DATAFLOWS, Accelerator, BoolArray, FloatArray, IntArray
+from codesign.design import DATAFLOWS, KIB, Accelerator, BoolArray, FloatArray, IntArray
 from codesign.errors import InputError, unknown_name
 
 Objective = Literal["edp", "energy", "delay"]
@@ -69,23 +69,27 @@ class Options:
     convention: Convention = SEARCH_CONVENTION
     perfect_factors: bool = False
     fidelity: Fidelity = "ideal"
+    spills: bool = True
+    """Whether partial sums may go to DRAM and come back."""
     buffering: Buffering | None = None
     """None: ideal under ideal cycles, double under calibrated ones, as Gemmini's own loops do."""
     whole_rows: BoolArray | None = field(default=None)
     """(r,) matmuls whose finished rows stay in the accumulator until they are complete; none where not given."""
 
 
-def counting(technology: Technology, convention: Convention) -> tuple[float, float, float]:
-    """Return bytes of a spilled partial sum, the first-read switch and the drain weight under one tool's convention.
+def counting(technology: Technology, convention: Convention) -> tuple[float, float, float, float]:
+    """Return bytes of a spilled partial sum, and the last three of `count.Widths`, under one tool's convention.
 
-    Source: the three tools give equal counts except for the first partial-sum read, the final drain and the width of
-    spilled partial sums (compared on 44 mappings; docs/cost_model.md).
+    Source: the three tools give equal counts except for the first partial-sum read, the final drain, the width of
+    spilled partial sums, and (ZigZag) outputs that an output-stationary PE finishes in one go: those are written and
+    drained at final width and never read first (compared on 44 mappings and 64 optima; docs/cost_model.md).
     """
     output, accumulator = technology.tensors.output_bits / 8, technology.tensors.accumulator_bits / 8
-    table: dict[str, tuple[float, float, float]] = {
-        "timeloop": (output, 0.0, 1.0),
-        "accelforge": (accumulator, 0.0, 1.0),
-        "zigzag": (accumulator, 1.0, output / accumulator),
+    share = output / accumulator
+    table: dict[str, tuple[float, float, float, float]] = {
+        "timeloop": (output, 0.0, 1.0, 0.0),
+        "accelforge": (accumulator, 0.0, 1.0, 0.0),
+        "zigzag": (accumulator, 1.0, share, 2.0 - share),
     }
     if convention not in table:
         raise unknown_name("convention", convention, table)
@@ -176,6 +180,7 @@ def tasks(
     M, K, N = extents.T
     out["objective"] = HULL if options.objective == "hull" else OBJECTIVES.index(options.objective)
     out["perfect"], out["calibrated"] = options.perfect_factors, options.fidelity == "calibrated"
+    out["no_spills"] = not options.spills
     out["whole_rows"] = False if options.whole_rows is None else options.whole_rows
     out["weight_stationary"] = held_weights
     out["stream"], out["rows"] = np.where(held_weights, M, K), np.where(held_weights, K, M)
@@ -193,6 +198,13 @@ def tasks(
     out["widths"] = _columns(inputs, weights, output, sums, spill, *counted)
     out["rates"] = hardware_rates(technology, accelerator)
     out["energies"] = unit_energies_pj(technology, accelerator, operands)
+    out["repeats"] = 1.0
+    if technology.l2 is not None:
+        out["l2"] = (
+            technology.l2.capacity_kib.value * KIB,
+            technology.l2.bytes_per_cycle.value,
+            technology.l2.energy_pj_per_byte.value,
+        )
     if options.fidelity == "calibrated" and technology.calibration is not None:
         out["coefficients"] = coefficients(technology.calibration)
     return out, _valid(extents, accelerator, technology)
@@ -239,3 +251,5 @@ def _check(technology: Technology, options: Options) -> None:
             f"fidelity calibrated: expected a cost model with a table [calibration], got {technology.description!r}; "
             "use fidelity ideal"
         )
+    if options.fidelity == "calibrated" and technology.l2 is not None:
+        raise InputError("fidelity calibrated: expected a cost model without a table [l2]; use fidelity ideal")

@@ -25,6 +25,7 @@ TASK = np.dtype(
         ("perfect", np.int64),  # 1: only tiles that divide, cut into equal parts
         ("weight_stationary", np.int64),  # else output stationary
         ("whole_rows", np.int64),  # 1: finished outputs stay until their row of N is complete (fusion)
+        ("no_spills", np.int64),  # 1: partial sums never go to DRAM
         ("calibrated", np.int64),  # 1: calibrated cycles instead of ideal ones
         ("variant", np.int64),  # which one is being searched
         ("serial", np.int64),  # 1: buffers are not doubled, DRAM and array take turns
@@ -39,9 +40,13 @@ TASK = np.dtype(
         ("buffer", np.int64, (3,)),  # where H, P and Q are kept: 0 scratchpad, 1 accumulator
         ("capacity", np.float64, (2,)),  # bytes of the two
         ("word", np.float64, (3,)),  # bytes of a word of H, P and Q on chip
-        ("widths", np.float64, (7,)),  # count.Widths
+        ("widths", np.float64, (8,)),  # count.Widths
         ("rates", np.float64, (4,)),  # count.Rates
         ("energies", np.float64, (6,)),  # count.Energies
+        ("l2", np.float64, (3,)),  # bytes (0: there is none), bytes a cycle, pJ a byte of the L2
+        ("l2_tile", np.int64, (4,)),  # of F, A and B that this task is made of, and the outermost tensor; see `l2`
+        ("repeats", np.float64),  # how many such tiles there are; all costs are those of all of them
+        ("fixed_pj", np.float64),  # energy of what moves between DRAM and L2
         ("beside_cycles", np.float64),  # what runs beside the matmul takes
         ("beside_bytes", np.float64),  # and moves between chip and DRAM, at no charge to the matmul
         ("coefficients", np.float64, (7,)),  # calibration.Coefficients; zero where not calibrated
@@ -58,17 +63,19 @@ ENERGY, ACCUMULATOR, SCRATCHPAD, DRAM = 0, 1, 2, 3
 
 @jit
 def prices(task: Task, table: FloatArray) -> None:
-    """Fill (4, 7): energy and three times, each affine in fetches of H, P, Q, loads, row and column pieces.
+    """Fill (4, 8): energy and three times, each affine in fetches of H, P, Q, loads, row and column pieces.
 
-    All counts are affine in these, so the coefficients are read off `counts` itself; the first column is the constant.
-    The time at the accumulator is that of a single step of columns: banks of idle columns do not work.
+    All counts are affine in these, so the coefficients are read off `counts` itself; the first column is the constant,
+    the last what is saved where loads are below 2. The time at the accumulator is that of a single step of columns:
+    banks of idle columns do not work.
     """
     F, A, B = float(task.stream), float(task.rows), float(task.columns)
     held_weights = task.weight_stationary == 1
     extents = (F, A, B) if held_weights else (A, F, B)
     w, rates, pj = task.widths, task.rates, task.energies
-    widths = (w[0], w[1], w[2], w[3], w[4], w[5], w[6])
-    for column in range(7):
+    for column in range(8):
+        saved = w[7] if column == 7 else 0.0
+        widths = (w[0], w[1], w[2], w[3], w[4], w[5], w[6], saved)
         held, p, q = (1.0 if column == 1 else 0.0), (1.0 if column == 2 else 0.0), (1.0 if column == 3 else 0.0)
         fetches = (p, held, q) if held_weights else (p, q, held)
         loads, pieces = (1.0 if column == 4 else 0.0), ((1.0 if column == 5 else 0.0), (1.0 if column == 6 else 0.0))
@@ -82,15 +89,19 @@ def prices(task: Task, table: FloatArray) -> None:
         table[SCRATCHPAD, column] = (scratchpad if rates[1] > 0.0 else scratchpad + accumulator * w[3]) / rates[0]
         table[DRAM, column] = (dram + task.beside_bytes) / rates[2]
     for row in range(4):
-        for column in range(1, 7):
+        for column in range(8):
+            table[row, column] *= task.repeats
+        for column in range(1, 8):
             table[row, column] -= table[row, 0]
+    table[ENERGY, 0] += task.fixed_pj
 
 
 @jit
-def _affine(row: FloatArray, held: float, p: float, q: float, loads: float, row_pieces: float, column_pieces: float) -> float:
-    return (
-        row[0] + row[1] * held + row[2] * p + row[3] * q + row[4] * loads + row[5] * row_pieces + row[6] * column_pieces
-    )
+def _affine(
+    row: FloatArray, h: float, p: float, q: float, loads: float, row_pieces: float, column_pieces: float, saved: float
+) -> float:
+    pieces = row[5] * row_pieces + row[6] * column_pieces
+    return row[0] + row[1] * h + row[2] * p + row[3] * q + row[4] * loads + pieces + row[7] * saved
 
 
 @jit
@@ -104,13 +115,15 @@ def measure(
 ) -> tuple[float, float]:
     """Return ideal cycles and pJ of a mapping: `fetched` is of H, P and Q, `loads` of H into the PEs."""
     h, p, q = fetched
+    saved = 1.0 if loads < 2.0 else 0.0
     a, b = pieces
-    dram = _affine(table[DRAM], h, p, q, loads, a, b)
-    busiest = max(task.stream * task.rates[3] * steps[0] * steps[1], _affine(table[SCRATCHPAD], h, p, q, loads, a, b))
-    busiest = max(busiest, _affine(table[ACCUMULATOR], h, p, q, loads, a, b) * steps[1])
+    dram = _affine(table[DRAM], h, p, q, loads, a, b, saved)
+    steps_taken = task.repeats * task.stream * steps[0] * steps[1]
+    busiest = max(steps_taken * task.rates[3], _affine(table[SCRATCHPAD], h, p, q, loads, a, b, saved))
+    busiest = max(busiest, _affine(table[ACCUMULATOR], h, p, q, loads, a, b, saved) * steps[1])
     busiest = busiest + dram if task.serial else max(busiest, dram)
     busiest = max(busiest, task.beside_cycles)
-    return float(np.ceil(busiest * (1.0 - 1e-12))), _affine(table[ENERGY], h, p, q, loads, a, b)
+    return float(np.ceil(busiest * (1.0 - 1e-12))), _affine(table[ENERGY], h, p, q, loads, a, b, saved)
 
 
 @jit

@@ -72,6 +72,27 @@ def _doubled(rows: IntArray) -> IntArray:
 
 
 @jit
+def divisors(number: int) -> IntArray:
+    """Return the divisors of a number, largest first."""
+    root = int(math.sqrt(number)) + 1
+    found, small, large = np.empty(2 * root, np.int64), 0, 0
+    for divisor in range(1, root + 1):
+        if number % divisor == 0 and divisor * divisor <= number:
+            small += 1
+    total = 2 * small
+    for divisor in range(1, root + 1):
+        if number % divisor == 0 and divisor * divisor <= number:
+            found[large] = number // divisor
+            found[total - 1 - large] = divisor
+            large += 1
+    if found[small - 1] == found[small]:  # a square
+        for i in range(small, total - 1):
+            found[i] = found[i + 1]
+        total -= 1
+    return found[:total]
+
+
+@jit
 def _write(rows: IntArray, place: int, tile: int, trips: int, steps: int, pieces: int) -> None:
     rows[place, TILE], rows[place, TRIPS], rows[place, STEPS], rows[place, PIECES] = tile, trips, steps, pieces
 

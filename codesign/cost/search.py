@@ -1,0 +1,111 @@
+"""The kernels that Python calls: search the mappings of many rows, and count what chosen mappings access."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from codesign.cost.count import counts
+from codesign.cost.kernels import jit, kernel
+from codesign.cost.l2 import dram_bytes, enter, search_l2
+from codesign.cost.mapping import search
+from codesign.cost.task import Task
+from codesign.design import FloatArray, IntArray
+
+# What `count_rows` writes.
+COUNTED = (
+    "array_steps", "register_bytes", "accumulator_words", "input_words", "weight_words", "dram_bytes", "l2_bytes",
+)  # fmt: skip
+
+
+@jit
+def _use(task: Task, variant: FloatArray, number: int, capacity: tuple[float, float]) -> None:
+    """Turn a task into one of its variants."""
+    task.row_block, task.column_block, task.serial = int(variant[0]), int(variant[1]), int(variant[2])
+    task.capacity[0], task.capacity[1] = capacity[0] * variant[3], capacity[1] * variant[3]
+    task.variant = number
+
+
+@kernel
+def search_rows(tasks: Any, variants: FloatArray, points: FloatArray, kept: IntArray) -> None:
+    """Search rows of tasks.
+
+    Args:
+        tasks: (r,) records of TASK; those whose `objective` is negative are left out.
+        variants: (2, v, 4) by dataflow: row block, column block (0: no variant), whether serial, usable share of the
+            buffers. The best over all variants is found.
+        points: (r, room, len(POINT)) filled.
+        kept: (r,) filled: how many points each row has; 0 if nothing fits, -1 if there is no room for all.
+    """
+    table = np.empty((4, 8))
+    for i in range(len(tasks)):
+        task = tasks[i]
+        kept[i] = 0
+        capacity = (task.capacity[0], task.capacity[1])
+        own = variants[0 if task.weight_stationary else 1]
+        for v in range(len(own)):
+            if task.objective >= 0 and own[v, 0] > 0.0 and kept[i] >= 0:
+                _use(task, own[v], v, capacity)
+                kept[i] = search(task, table, points[i], kept[i])
+        task.capacity[0], task.capacity[1] = capacity
+
+
+@kernel
+def search_rows_with_l2(tasks: Any, variants: FloatArray, points: FloatArray, kept: IntArray, inner: Any) -> None:
+    """Search rows of tasks whose machine has an L2; apart, because most have none and compiling it takes seconds.
+
+    Args:
+        tasks: as in `search_rows`.
+        variants: as in `search_rows`.
+        points: as in `search_rows`.
+        kept: as in `search_rows`.
+        inner: (1,) a record of TASK to work with.
+    """
+    table = np.empty((4, 8))
+    for i in range(len(tasks)):
+        task = tasks[i]
+        kept[i] = 0
+        capacity = (task.capacity[0], task.capacity[1])
+        own = variants[0 if task.weight_stationary else 1]
+        for v in range(len(own)):
+            if task.objective >= 0 and own[v, 0] > 0.0 and kept[i] >= 0:
+                _use(task, own[v], v, capacity)
+                inner[0] = task
+                kept[i] = search_l2(task, inner[0], table, points[i], kept[i])
+        task.capacity[0], task.capacity[1] = capacity
+
+
+@kernel
+def count_rows(tasks: Any, inner: Any, points: FloatArray, out: FloatArray) -> None:
+    """Count the accesses of chosen mappings.
+
+    Args:
+        tasks: (r,) records of TASK.
+        inner: (1,) a record of TASK to work with.
+        points: (r, len(POINT)) one mapping each.
+        out: (r, len(COUNTED)) filled.
+    """
+    for i in range(len(tasks)):
+        inner[0] = tasks[i]
+        task, point = inner[0], points[i]
+        moved = 0.0
+        if task.l2[0] > 0.0:
+            tile, outermost = (int(point[17]), int(point[18]), int(point[19])), int(point[20])
+            moved = dram_bytes(tasks[i], tile, outermost)
+            enter(tasks[i], task, tile, outermost)
+        F, A, B = float(task.stream), float(task.rows), float(task.columns)
+        held, p, q = point[9], point[10], point[11]
+        if task.weight_stationary:
+            extents, fetches = (F, A, B), (p, held, q)
+        else:
+            extents, fetches = (A, F, B), (p, q, held)
+        w = task.widths
+        widths = (w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7])
+        steps, pieces = (point[13], point[14]), (point[15], point[16])
+        counted = counts(task.weight_stationary == 1, extents, fetches, point[12], steps, pieces, widths)
+        for column in range(6):
+            out[i, column] = counted[column] * task.repeats
+        out[i, 6] = 0.0
+        if task.l2[0] > 0.0:
+            out[i, 5], out[i, 6] = moved, out[i, 5] + moved
