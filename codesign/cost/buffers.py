@@ -6,7 +6,7 @@ import numpy as np
 
 from codesign.cost.kernels import jit
 from codesign.cost.task import H, P, Q, Task
-from codesign.cost.tiles import largest_divisor, parts
+from codesign.cost.tiles import ceil_div, largest_divisor, parts
 
 Span = tuple[float, float, float, float, float, float]
 """Bytes left for the stream dimension in scratchpad and accumulator; taken by one more of its tile in each; taken by
@@ -96,15 +96,15 @@ def best_tile(task: Task, room: Span, smallest: int, largest: int) -> tuple[int,
     if part >= tile:
         return tile, part
     if room[4] == 0.0 or room[2 + int(room[5])] == 0.0:  # the part is the same for all tiles:
-        whole = -(-smallest // part) * part  # multiples of it waste nothing, else the last tile is shortest
+        whole = ceil_div(smallest, part) * part  # multiples of it waste nothing, else the last tile is shortest
         return (whole if whole <= largest else largest), part
     fewest, best_part = parts(task.stream, tile, part), part
-    least = -(-task.stream // part)
+    least = ceil_div(task.stream, part)
     for other in range(smallest + 1, largest + 1):
         if fewest == least:
             break
         part = _largest_part(room, other, task.stream_limit)
-        if part < 1 or -(-task.stream // part) >= fewest:
+        if part < 1 or ceil_div(task.stream, part) >= fewest:
             break
         found = parts(task.stream, other, part)
         if found < fewest:

@@ -26,13 +26,16 @@ from codesign.cost.buffers import Span, best_tile, largest_stream_tile, loads, s
 from codesign.cost.kernels import jit
 from codesign.cost.points import SLACK, hopeless, place
 from codesign.cost.task import H, P, Q, Task, calibrate, measure, prices
-from codesign.cost.tiles import PIECES, STEPS, TILE, TRIPS, cut_again, first_of, tile_candidates, useful_part
+from codesign.cost.tiles import PIECES, STEPS, TILE, TRIPS, ceil_div, cut_again, first_of, tile_candidates, useful_part
 from codesign.design import FloatArray, IntArray
 
 LARGEST_EXTENT = 2**24
 """Longer dimensions are refused: no transformer has them, and enumerating their tiles would take minutes."""
 
 UNLIMITED = 2**40
+
+Cut = tuple[int, int, int, int]
+"""How a dimension on the array is cut: tile, trips, steps, pieces."""
 
 # Columns of a point.
 POINT = (
@@ -47,8 +50,8 @@ def _add(
     task: Task,
     table: FloatArray,
     form: tuple[int, int],
-    row: IntArray,
-    column: IntArray,
+    row: Cut,
+    column: Cut,
     stream: tuple[int, int, int, int],
     points: FloatArray,
     kept: int,
@@ -106,8 +109,8 @@ def _add_stream_tiles(
     task: Task,
     table: FloatArray,
     form: tuple[int, int],
-    row: IntArray,
-    column: IntArray,
+    row: Cut,
+    column: Cut,
     room: Span,
     largest: int,
     array_part: int,
@@ -122,9 +125,9 @@ def _add_stream_tiles(
     x = form[0]
     fewest, first = UNLIMITED, (UNLIMITED, UNLIMITED)
     single = row[PIECES] == row[TRIPS] and column[PIECES] == column[TRIPS]
-    trips = -(-task.stream // largest)
+    trips = ceil_div(task.stream, largest)
     while True:
-        smallest = -(-task.stream // trips)
+        smallest = ceil_div(task.stream, trips)
         if not task.perfect or smallest * trips == task.stream:
             most = task.stream if trips == 1 else (task.stream - 1) // (trips - 1)
             tile, part = best_tile(task, room, smallest, min(most, largest))
@@ -139,30 +142,25 @@ def _add_stream_tiles(
                     return kept, first
         if smallest == 1 or (trips >= fewest and not task.calibrated):
             return kept, first
-        trips = -(-task.stream // (smallest - 1))
-        if task.calibrated and _stream_is_hopeless(task, table, x, row, column, trips, points, kept):
+        trips = ceil_div(task.stream, smallest - 1)
+        if task.calibrated and _is_hopeless(task, table, x, row, column, trips, points, kept):
             return kept, first
 
 
 @jit
-def _stream_is_hopeless(
-    task: Task,
-    table: FloatArray,
-    x: int,
-    row: IntArray,
-    column: IntArray,
-    trips: int,
-    points: FloatArray,
-    kept: int,
+def _is_hopeless(
+    task: Task, table: FloatArray, x: int, row: Cut, column: Cut, trips: int, points: FloatArray, kept: int
 ) -> bool:
-    """Whether ideal cycles and energy say that no more trips of the stream dimension are worth a try."""
+    """Whether ideal cycles and energy say that these tiles are not worth a try with so many stream trips or more."""
     fetched = (
         1.0 if x == H else float(trips),
         1.0 if x == P else float(column[TRIPS]),
         1.0 if x == Q else float(row[TRIPS]),
     )
+    single = x == H and row[PIECES] == row[TRIPS] and column[PIECES] == column[TRIPS]
+    least_loads = max(task.least_loads, 1.0 if single else float(trips))
     steps, pieces = (float(row[STEPS]), float(column[STEPS])), (float(row[PIECES]), float(column[PIECES]))
-    cycles, energy = measure(task, table, fetched, 1.0 if x == H else float(trips), steps, pieces)
+    cycles, energy = measure(task, table, fetched, least_loads, steps, pieces)
     return hopeless(task.objective, points, kept, cycles, energy * SLACK)
 
 
@@ -173,14 +171,10 @@ def _relaxed(task: Task, table: FloatArray, x: int, trips: float, crowding: floa
     Buffers are relaxed to hold the outermost tensor alone, in tiles of any real size: the trips of its two dimensions
     multiply to at least its `crowding`, how often its buffer would have to be filled.
     """
-    F, A, B = task.stream, task.rows, task.columns
-    steps = (float(-(-A // task.row_lanes)), float(-(-B // task.column_lanes)))
-    pieces = (
-        float(-(-A // (task.row_lanes * task.row_block))),
-        float(-(-B // (task.column_lanes * task.column_block))),
-    )
+    steps = (task.least_steps[0], task.least_steps[1])
+    pieces = (task.least_pieces[0], task.least_pieces[1])
     partner = max(1.0, crowding / trips)
-    least_loads = float(-(-F // task.stream_limit))
+    least_loads = task.least_loads
     if x == H:
         fetched = (1.0, partner, trips)
     else:
@@ -218,7 +212,7 @@ def _add_outer(
     task: Task,
     table: FloatArray,
     form: tuple[int, int],
-    outer: IntArray,
+    outer: Cut,
     inner: IntArray,
     first: int,
     points: FloatArray,
@@ -226,24 +220,35 @@ def _add_outer(
 ) -> int:
     """Add the mappings of one form with one tile of the outer dimension."""
     x, z = form
-    fewest = UNLIMITED
+    least_trips = _least_trips(task, x, z, outer[TILE])
+    lossless, fewest = _trips_say_all(task), UNLIMITED
     for v in range(first, len(inner)):
-        row, column = (outer, inner[v]) if x != Q else (inner[v], outer)
+        if _inner_is_hopeless(task, table, x, outer, inner[v, TRIPS], least_trips, points, kept):
+            return kept
+        cut = (inner[v, TILE], inner[v, TRIPS], inner[v, STEPS], inner[v, PIECES])
+        row, column = (outer, cut) if x != Q else (cut, outer)
         room = span(task, x, z, row[TILE], column[TILE], 1)
         largest = largest_stream_tile(room, task.stream)
         if largest < 1:
             continue
-        trips = -(-task.stream // largest)
-        if x != H and trips >= fewest and room[4] == 0.0 and _trips_say_all(task):
+        trips = ceil_div(task.stream, largest)
+        if x != H and trips >= fewest and room[4] == 0.0 and lossless:
             continue  # more steps than before, and nothing gained
-        cycles, energy, least = _bound(task, table, form, outer, inner[v, TRIPS])
-        if hopeless(task.objective, points, kept, cycles, energy):
-            return kept
+        if _is_hopeless(task, table, x, row, column, trips, points, kept):
+            continue
         kept, found = _add_parts(task, table, form, row, column, trips, points, kept)
-        if kept < 0 or (x != H and found == least and not task.calibrated):
+        if kept < 0 or (x != H and lossless and found[0] == least_trips and found[1] == least_trips):
             return kept  # smaller tiles of the free dimension would leave more room, which is of no use
         fewest = min(fewest, found[0])
     return kept
+
+
+@jit
+def _least_trips(task: Task, x: int, z: int, outer_tile: int) -> int:
+    """Return the fewest stream trips with a tile of the outer dimension, the other one taking the least room."""
+    row_tile, column_tile = (outer_tile, 1) if x != Q else (1, outer_tile)
+    largest = largest_stream_tile(span(task, x, z, row_tile, column_tile, 1), task.stream)
+    return ceil_div(task.stream, max(1, largest))
 
 
 @jit
@@ -257,8 +262,8 @@ def _add_parts(
     task: Task,
     table: FloatArray,
     form: tuple[int, int],
-    row: IntArray,
-    column: IntArray,
+    row: Cut,
+    column: Cut,
     least_trips: int,
     points: FloatArray,
     kept: int,
@@ -278,16 +283,16 @@ def _add_parts(
     perfect, lossless = task.perfect == 1, _trips_say_all(task)
     whole = task.whole_rows and y == P and z == (Q if task.weight_stationary else H)  # no part of the output's rows
     part = tile[TILE] if whole else 0 if none else useful_part(extent, tile[TILE], lanes * block, lanes, perfect)
-    least_loads = 1 if x == H else max(-(-task.stream // task.stream_limit), least_trips)
+    least_loads = 1 if x == H else max(ceil_div(task.stream, task.stream_limit), least_trips)
     first, fewest = (UNLIMITED, UNLIMITED), UNLIMITED
-    cut = tile
+    whole_piece = True
     while True:
         room = span(task, x, z, row[TILE], column[TILE], part)
         largest = largest_stream_tile(room, task.stream)
-        trips = -(-task.stream // largest) if largest >= 1 else UNLIMITED
+        trips = ceil_div(task.stream, largest) if largest >= 1 else UNLIMITED
         if trips < fewest or (largest >= 1 and not lossless):
             kept, found = _add_stream_tiles(task, table, form, row, column, room, largest, part, points, kept)
-            if cut is tile:
+            if whole_piece:
                 first = found
             if kept < 0 or found == (least_trips, least_loads):
                 return kept, first
@@ -295,43 +300,42 @@ def _add_parts(
         if part <= 1 or whole:
             return kept, first
         part = useful_part(extent, tile[TILE], part - 1, lanes, perfect)
-        cut = tile.copy()
-        cut[STEPS], cut[PIECES] = cut_again(extent, tile[TILE], part, lanes, perfect)
+        whole_piece = False
+        steps, pieces = cut_again(extent, tile[TILE], part, lanes, perfect)
+        cut = (tile[TILE], tile[TRIPS], steps, pieces)
         row, column = (cut, column) if by_row else (row, cut)
-        if part <= lanes and _stream_is_hopeless(task, table, x, row, column, least_trips, points, kept):
+        if part <= lanes and _is_hopeless(task, table, x, row, column, least_trips, points, kept):
             return kept, first
 
 
 @jit
-def _bound(
-    task: Task, table: FloatArray, form: tuple[int, int], outer: IntArray, other_trips: int
-) -> tuple[float, float, tuple[int, int]]:
-    """Return cycles, pJ, and trips and loads that no mapping with this tile of one dimension can fall below.
-
-    The tile of the other one is taken as 1 where it fills a buffer, and cut into no more than `other_trips` trips and
-    as few steps as there can be.
-    """
-    x, z = form
+def _inner_is_hopeless(
+    task: Task,
+    table: FloatArray,
+    x: int,
+    outer: Cut,
+    inner_trips: int,
+    least_trips: int,
+    points: FloatArray,
+    kept: int,
+) -> bool:
+    """Whether no tile of the inner dimension with so many trips or more is worth a try: in room for 1, in full steps."""
     by_row = x != Q  # the outer list is of A
-    extent, lanes, block = (
-        (task.columns, task.column_lanes, task.column_block) if by_row else (task.rows, task.row_lanes, task.row_block)
-    )
-    row_tile, column_tile = (outer[TILE], 1) if by_row else (1, outer[TILE])
-    largest = max(1, largest_stream_tile(span(task, x, z, row_tile, column_tile, 1), task.stream))
-    trips = -(-task.stream // largest)
-    held = 1.0 if x == H else float(trips)
-    one_piece = x == H and outer[PIECES] == outer[TRIPS]
-    least_loads = max(-(-task.stream // task.stream_limit), 1 if one_piece else trips)
-    fewest_steps, fewest_pieces = max(-(-extent // lanes), other_trips), max(-(-extent // (lanes * block)), other_trips)
-    other = float(other_trips) if x == H else 1.0
+    inner_steps = max(task.least_steps[1 if by_row else 0], float(inner_trips))
+    inner_pieces = max(task.least_pieces[1 if by_row else 0], float(inner_trips))
+    outer_trips, inner_fetches = float(outer[TRIPS]), float(inner_trips) if x == H else 1.0
+    outer_steps, outer_pieces = float(outer[STEPS]), float(outer[PIECES])
+    held = 1.0 if x == H else float(least_trips)
     if by_row:
-        p, q = other, 1.0 if x == Q else float(outer[TRIPS])
-        steps, pieces = (float(outer[STEPS]), float(fewest_steps)), (float(outer[PIECES]), float(fewest_pieces))
+        fetched = (held, inner_fetches, 1.0 if x == Q else outer_trips)
+        steps, pieces = (outer_steps, inner_steps), (outer_pieces, inner_pieces)
     else:
-        p, q = 1.0 if x == P else float(outer[TRIPS]), other
-        steps, pieces = (float(fewest_steps), float(outer[STEPS])), (float(fewest_pieces), float(outer[PIECES]))
-    cycles, energy = measure(task, table, (held, p, q), float(least_loads), steps, pieces)
-    return cycles, energy * SLACK, (trips, least_loads)
+        fetched = (held, outer_trips, 1.0)
+        steps, pieces = (inner_steps, outer_steps), (inner_pieces, outer_pieces)
+    one_piece = x == H and outer[PIECES] == outer[TRIPS]
+    least_loads = max(task.least_loads, 1.0 if one_piece else float(least_trips))
+    cycles, energy = measure(task, table, fetched, least_loads, steps, pieces)
+    return hopeless(task.objective, points, kept, cycles, energy * SLACK)
 
 
 @jit
@@ -346,8 +350,13 @@ def _first_inner(task: Task, x: int, outer_tile: int, inner: IntArray) -> int:
     else:
         most = task.row_lanes * task.row_block
     extent = task.rows if x == Q else task.columns
-    first = first_of(inner, float(-(-extent // max(most, 1))))
+    first = first_of(inner, float(ceil_div(extent, max(most, 1))))
     return min(first, len(inner) - 1)
+
+
+@jit
+def _cut(rows: IntArray, place: int) -> Cut:
+    return rows[place, TILE], rows[place, TRIPS], rows[place, STEPS], rows[place, PIECES]
 
 
 @jit
@@ -359,10 +368,11 @@ def _add_form(
     columns: IntArray,
     points: FloatArray,
     kept: int,
+    seed: bool,
 ) -> int:
     """Add the mappings of one form: outermost tensor x, innermost tensor z.
 
-    The outer dimension is that of x on the array (A where there are two). Its tiles are tried from where the relaxed
+    As a seed, only those with the most promising outer tile, so that all forms start from a good one. The outer dimension is that of x on the array (A where there are two). Its tiles are tried from where the relaxed
     cost is least, outwards in both directions, until the relaxed cost is hopeless.
     """
     x = form[0]
@@ -371,6 +381,10 @@ def _add_form(
     crowding = sizes[x] * task.word[x] / task.capacity[task.buffer[x]]
     least, most = _best_trips(table, x, crowding, task.stream_limit < task.stream)
     start = first_of(outer, least)
+    if seed:
+        start = min(start, len(outer) - 1)
+        first = _first_inner(task, x, outer[start, TILE], inner)
+        return _add_outer(task, table, form, _cut(outer, start), inner, first, points, kept)
     for direction in (1, -1):
         u = start if direction == 1 else start - 1
         while 0 <= u < len(outer):
@@ -381,7 +395,7 @@ def _add_form(
                     break
             else:
                 first = _first_inner(task, x, outer[u, TILE], inner)
-                kept = _add_outer(task, table, form, outer[u], inner, first, points, kept)
+                kept = _add_outer(task, table, form, _cut(outer, u), inner, first, points, kept)
                 if kept < 0:
                     return kept
             u += direction
@@ -396,11 +410,11 @@ def search(task: Task, table: FloatArray, points: FloatArray, kept: int) -> int:
     if task.whole_rows:
         columns = columns[: first_of(columns, 2.0)]
     prices(task, table)
-    for x in (P, Q, H):
-        for z in (H, P, Q):
-            if (z == x) != (task.calibrated == 1):
-                continue  # parts are for ideal cycles only
-            kept = _add_form(task, table, (x, z), rows, columns, points, kept)
-            if kept < 0:
-                return kept
+    for seed in (True, False):
+        for x in (P, Q, H):
+            for z in (H, P, Q):
+                if (z == x) == (task.calibrated == 1):  # parts are for ideal cycles only
+                    kept = _add_form(task, table, (x, z), rows, columns, points, kept, seed)
+                    if kept < 0:
+                        return kept
     return kept

@@ -37,6 +37,9 @@ TASK = np.dtype(
         ("row_block", np.int64),  # steps' worth of A that the registers of a PE hold
         ("column_block", np.int64),
         ("stream_limit", np.int64),  # most of F that streams past what is held before it is loaded again
+        ("least_loads", np.float64),  # of H into the PEs; this and the next two are filled in by `prices`
+        ("least_steps", np.float64, (2,)),  # of rows and columns
+        ("least_pieces", np.float64, (2,)),
         ("buffer", np.int64, (3,)),  # where H, P and Q are kept: 0 scratchpad, 1 accumulator
         ("capacity", np.float64, (2,)),  # bytes of the two
         ("word", np.float64, (3,)),  # bytes of a word of H, P and Q on chip
@@ -70,6 +73,10 @@ def prices(task: Task, table: FloatArray) -> None:
     banks of idle columns do not work.
     """
     F, A, B = float(task.stream), float(task.rows), float(task.columns)
+    task.least_loads = np.ceil(F / task.stream_limit)
+    task.least_steps[0], task.least_steps[1] = np.ceil(A / task.row_lanes), np.ceil(B / task.column_lanes)
+    task.least_pieces[0] = np.ceil(A / (task.row_lanes * task.row_block))
+    task.least_pieces[1] = np.ceil(B / (task.column_lanes * task.column_block))
     held_weights = task.weight_stationary == 1
     extents = (F, A, B) if held_weights else (A, F, B)
     w, rates, pj = task.widths, task.rates, task.energies
