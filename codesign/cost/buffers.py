@@ -14,6 +14,20 @@ one more of the innermost tensor's part of it (0 where that has none), and in wh
 
 
 @jit
+def part_on_array(task: Task, x: int, z: int, row_tile: int, column_tile: int) -> int:
+    """Return what z holds of the tile of y's free dimension where that lies on the array: one piece; else 0."""
+    y = H + P + Q - x - z
+    if x == z or y == H:
+        return 0
+    by_row = y == Q
+    tile = row_tile if by_row else column_tile
+    if task.whole_rows and not by_row and z == (Q if task.weight_stationary else H):
+        return tile  # of an output, no part of a row
+    piece = task.row_lanes * task.row_block if by_row else task.column_lanes * task.column_block
+    return largest_divisor(tile, piece) if task.perfect else min(tile, piece)
+
+
+@jit
 def span(task: Task, x: int, z: int, row_tile: int, column_tile: int, part: int) -> Span:
     """Lay the tiles of one form out in the two buffers.
 
@@ -85,6 +99,16 @@ def _largest_part(room: Span, tile: int, limit: int) -> int:
         if part_slope * part > left:
             part = int(np.floor(left / part_slope))
     return part
+
+
+@jit
+def fewest_loads(task: Task, room: Span) -> int:
+    """Return the fewest loads of H that any tile of the stream dimension allows, by the largest part there can be."""
+    part = task.stream_limit
+    if room[4] > 0.0:
+        place = int(room[5])
+        part = min(part, int(np.floor((room[place] - room[2 + place]) / room[4])))
+    return ceil_div(task.stream, max(1, part))
 
 
 @jit

@@ -22,11 +22,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from codesign.cost.buffers import Span, best_tile, largest_stream_tile, loads, span
+from codesign.cost.buffers import Span, best_tile, fewest_loads, largest_stream_tile, loads, part_on_array, span
 from codesign.cost.kernels import jit
 from codesign.cost.points import SLACK, hopeless, place
 from codesign.cost.task import H, P, Q, Task, calibrate, measure, prices
-from codesign.cost.tiles import PIECES, STEPS, TILE, TRIPS, ceil_div, cut_again, first_of, tile_candidates, useful_part
+from codesign.cost.tiles import PIECES, STEPS, TILE, TRIPS, ceil_div, first_of, tile_candidates
 from codesign.design import FloatArray, IntArray
 
 LARGEST_EXTENT = 2**24
@@ -125,7 +125,7 @@ def _add_stream_tiles(
     x = form[0]
     fewest, first = UNLIMITED, (UNLIMITED, UNLIMITED)
     single = row[PIECES] == row[TRIPS] and column[PIECES] == column[TRIPS]
-    trips = ceil_div(task.stream, largest)
+    trips, least = ceil_div(task.stream, largest), fewest_loads(task, room)
     while True:
         smallest = ceil_div(task.stream, trips)
         if not task.perfect or smallest * trips == task.stream:
@@ -140,7 +140,7 @@ def _add_stream_tiles(
                 kept = _add(task, table, form, row, column, stream, points, kept)
                 if kept < 0:
                     return kept, first
-        if smallest == 1 or (trips >= fewest and not task.calibrated):
+        if smallest == 1 or (fewest <= max(trips, least) and not task.calibrated):
             return kept, first
         trips = ceil_div(task.stream, smallest - 1)
         if task.calibrated and _is_hopeless(task, table, x, row, column, trips, points, kept):
@@ -220,14 +220,17 @@ def _add_outer(
 ) -> int:
     """Add the mappings of one form with one tile of the outer dimension."""
     x, z = form
-    least_trips = _least_trips(task, x, z, outer[TILE])
+    least_trips = _least_trips(task, x, z, outer[TILE], 1)
+    if x == H:
+        first = _first_with_room(task, table, z, outer, inner, first, points, kept)
     lossless, fewest = _trips_say_all(task), UNLIMITED
     for v in range(first, len(inner)):
         if _inner_is_hopeless(task, table, x, outer, inner[v, TRIPS], least_trips, points, kept):
             return kept
         cut = (inner[v, TILE], inner[v, TRIPS], inner[v, STEPS], inner[v, PIECES])
         row, column = (outer, cut) if x != Q else (cut, outer)
-        room = span(task, x, z, row[TILE], column[TILE], 1)
+        part = part_on_array(task, x, z, row[TILE], column[TILE])
+        room = span(task, x, z, row[TILE], column[TILE], part)
         largest = largest_stream_tile(room, task.stream)
         if largest < 1:
             continue
@@ -236,7 +239,7 @@ def _add_outer(
             continue  # more steps than before, and nothing gained
         if _is_hopeless(task, table, x, row, column, trips, points, kept):
             continue
-        kept, found = _add_parts(task, table, form, row, column, trips, points, kept)
+        kept, found = _add_stream_tiles(task, table, form, row, column, room, largest, part, points, kept)
         if kept < 0 or (x != H and lossless and found[0] == least_trips and found[1] == least_trips):
             return kept  # smaller tiles of the free dimension would leave more room, which is of no use
         fewest = min(fewest, found[0])
@@ -244,10 +247,35 @@ def _add_outer(
 
 
 @jit
-def _least_trips(task: Task, x: int, z: int, outer_tile: int) -> int:
-    """Return the fewest stream trips with a tile of the outer dimension, the other one taking the least room."""
-    row_tile, column_tile = (outer_tile, 1) if x != Q else (1, outer_tile)
-    largest = largest_stream_tile(span(task, x, z, row_tile, column_tile, 1), task.stream)
+def _first_with_room(
+    task: Task,
+    table: FloatArray,
+    z: int,
+    outer: Cut,
+    inner: IntArray,
+    first: int,
+    points: FloatArray,
+    kept: int,
+) -> int:
+    """Return the first inner tile, H outermost, that leaves the stream enough room: with fewer trips there is less."""
+    low, high = first, len(inner)
+    while low < high:
+        middle = (low + high) // 2
+        smallest = ceil_div(task.columns, inner[middle, TRIPS])  # of as many trips: so room grows along the list
+        trips = _least_trips(task, H, z, outer[TILE], smallest)
+        if _inner_is_hopeless(task, table, H, outer, 1, trips, points, kept):
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@jit
+def _least_trips(task: Task, x: int, z: int, outer_tile: int, inner_tile: int) -> int:
+    """Return the fewest stream trips beside two tiles; of the whole stream dimension where they do not fit."""
+    row_tile, column_tile = (outer_tile, inner_tile) if x != Q else (inner_tile, outer_tile)
+    part = part_on_array(task, x, z, row_tile, column_tile)
+    largest = largest_stream_tile(span(task, x, z, row_tile, column_tile, part), task.stream)
     return ceil_div(task.stream, max(1, largest))
 
 
@@ -255,57 +283,6 @@ def _least_trips(task: Task, x: int, z: int, outer_tile: int) -> int:
 def _trips_say_all(task: Task) -> bool:
     """Whether of the stream dimension's tiles only the number matters, where z holds them in full."""
     return task.stream_limit >= task.stream and not (task.perfect or task.calibrated)
-
-
-@jit
-def _add_parts(
-    task: Task,
-    table: FloatArray,
-    form: tuple[int, int],
-    row: Cut,
-    column: Cut,
-    least_trips: int,
-    points: FloatArray,
-    kept: int,
-) -> tuple[int, tuple[int, int]]:
-    """Add the mappings with given tiles, over the parts of one of them that the innermost tensor can hold.
-
-    A part of less than one piece leaves lanes idle, which pays where it makes room for more of the stream dimension.
-
-    Returns:
-        how many points are kept (-1: no room), and the fewest trips and loads with parts of one piece.
-    """
-    x, z = form
-    y = H + P + Q - x - z
-    by_row, none = y == Q, x == z or y == H
-    tile, extent = (row, task.rows) if by_row else (column, task.columns)
-    lanes, block = (task.row_lanes, task.row_block) if by_row else (task.column_lanes, task.column_block)
-    perfect, lossless = task.perfect == 1, _trips_say_all(task)
-    whole = task.whole_rows and y == P and z == (Q if task.weight_stationary else H)  # no part of the output's rows
-    part = tile[TILE] if whole else 0 if none else useful_part(extent, tile[TILE], lanes * block, lanes, perfect)
-    least_loads = 1 if x == H else max(ceil_div(task.stream, task.stream_limit), least_trips)
-    first, fewest = (UNLIMITED, UNLIMITED), UNLIMITED
-    whole_piece = True
-    while True:
-        room = span(task, x, z, row[TILE], column[TILE], part)
-        largest = largest_stream_tile(room, task.stream)
-        trips = ceil_div(task.stream, largest) if largest >= 1 else UNLIMITED
-        if trips < fewest or (largest >= 1 and not lossless):
-            kept, found = _add_stream_tiles(task, table, form, row, column, room, largest, part, points, kept)
-            if whole_piece:
-                first = found
-            if kept < 0 or found == (least_trips, least_loads):
-                return kept, first
-            fewest = trips
-        if part <= 1 or whole:
-            return kept, first
-        part = useful_part(extent, tile[TILE], part - 1, lanes, perfect)
-        whole_piece = False
-        steps, pieces = cut_again(extent, tile[TILE], part, lanes, perfect)
-        cut = (tile[TILE], tile[TRIPS], steps, pieces)
-        row, column = (cut, column) if by_row else (row, cut)
-        if part <= lanes and _is_hopeless(task, table, x, row, column, least_trips, points, kept):
-            return kept, first
 
 
 @jit

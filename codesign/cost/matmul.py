@@ -209,17 +209,9 @@ def _costs(rows: Any, choices: FloatArray, points: FloatArray, feasible: BoolArr
         tiles=np.stack(tiles, axis=1).astype(np.int64),
         outermost=tensors[place, named["outermost"].astype(np.int64)],
         innermost=tensors[place, named["innermost"].astype(np.int64)],
-        part=_parts(rows, named, blocked),
+        part=named["part"].astype(np.int64),
         serial=blocked[:, 2] > 0,
     )
-
-
-def _parts(rows: Any, named: dict[str, FloatArray], variant: FloatArray) -> IntArray:
-    """Return (r,) what the innermost tensor holds at once: a part of the stream tile, or one piece of what is on the array."""
-    middle = H + P + Q - named["outermost"] - named["innermost"]
-    by_row = np.minimum(named["row_tile"], rows["row_lanes"] * variant[:, 0])
-    by_column = np.minimum(named["column_tile"], rows["column_lanes"] * variant[:, 1])
-    return np.asarray(np.select([middle == P, middle == Q], [by_column, by_row], named["part"]).astype(np.int64))
 
 
 # Positions in TENSORS of the tensors H, P and Q where weights are held.

@@ -240,6 +240,7 @@ def _columns(*columns: Any) -> FloatArray:
 def _valid(extents: IntArray, accelerator: Accelerator, technology: Technology) -> BoolArray:
     sizes = (accelerator.pe_rows, accelerator.pe_cols, accelerator.scratchpad_bytes)
     good = ((extents >= 1) & (extents <= LARGEST_EXTENT)).all(axis=1) & ~accumulator_mismatch(technology, accelerator)
+    good &= np.isfinite(accelerator.dram_bytes_per_cycle) & (accelerator.dram_bytes_per_cycle > 0)
     return np.asarray(good & (np.stack(sizes, axis=1) >= 1).all(axis=1) & (accelerator.accumulator_bytes >= 0))
 
 

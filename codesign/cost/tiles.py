@@ -37,37 +37,6 @@ def largest_divisor(number: int, limit: int) -> int:
 
 
 @jit
-def cut_again(extent: int, tile: int, part: int, lanes: int, perfect: bool) -> tuple[int, int]:
-    """Return steps and pieces of a dimension on the array whose tiles are cut into parts of one piece or less."""
-    if perfect:
-        return extent // largest_divisor(part, lanes), extent // part
-    pieces = parts(extent, tile, part)
-    if part <= lanes:
-        return pieces, pieces
-    steps_of_part = ceil_div(part, lanes)
-    trips = ceil_div(extent, tile)
-    last = extent - (trips - 1) * tile
-    steps = (trips - 1) * (tile // part * steps_of_part + ceil_div(tile % part, lanes))
-    return steps + last // part * steps_of_part + ceil_div(last % part, lanes), pieces
-
-
-@jit
-def useful_part(extent: int, tile: int, most: int, lanes: int, perfect: bool) -> int:
-    """Return the largest part, at most `most`, for which no smaller one has as few steps and pieces on the array."""
-    if perfect:
-        return largest_divisor(tile, most)
-    part = min(tile, most)
-    while part > lanes:
-        steps, pieces = cut_again(extent, tile, part, lanes, False)
-        fewer_steps, fewer_pieces = cut_again(extent, tile, part - 1, lanes, False)
-        if fewer_steps > steps or fewer_pieces > pieces:
-            return part
-        part -= 1
-    last = extent - (ceil_div(extent, tile) - 1) * tile
-    return max(ceil_div(tile, ceil_div(tile, part)), ceil_div(last, ceil_div(last, part)))
-
-
-@jit
 def _doubled(rows: IntArray) -> IntArray:
     """Return the rows with as much room again; by hand, because numpy's way takes seconds to compile."""
     doubled = np.empty((2 * len(rows), 4), np.int64)

@@ -1,4 +1,4 @@
-"""Plain exhaustive enumeration of the mapper's space in numpy: six forms, all tile sizes, all part sizes.
+"""Plain exhaustive enumeration of the mapper's space in numpy: six forms, all tile sizes, all parts of a piece or more.
 
 Shares nothing with the package; dimensions are M, K, N = 0, 1, 2 and tensors I, W, O = 0, 1, 2 throughout. A form keeps
 tensor x outermost and z innermost: x is fetched once, the others once for each tile of the dimension that does not
@@ -81,7 +81,7 @@ def form(problem: Problem, x: int, z: int, block: tuple[int, int], parts: str = 
     m, k, n, part = (axis.ravel() for axis in np.meshgrid(*axes, last, indexing="ij"))
     tiles = np.stack([m, k, n])
     part = np.where(part == 0, tiles[cut_dimension], part)
-    keep = part <= tiles[cut_dimension]
+    keep = (part <= tiles[cut_dimension]) & (part >= smallest_part(problem, cut_dimension, tiles[cut_dimension], block))
     if problem.perfect:
         keep &= (np.array(problem.extents)[:, None] % tiles == 0).all(axis=0) & (tiles[cut_dimension] % part == 0)
     if problem.whole_rows:
@@ -102,6 +102,17 @@ def form(problem: Problem, x: int, z: int, block: tuple[int, int], parts: str = 
     used = np.stack([operands + outputs, 0 * outputs] if problem.unified else [operands, outputs])
     found = Mappings(tiles, fetches, loads, steps, pieces, used, part)
     return found.at(fetches[2] == 1) if problem.whole_rows else found
+
+
+def smallest_part(problem: Problem, d: int, tile: np.ndarray, block: tuple[int, int]) -> np.ndarray:
+    """(n,) the smallest part of a tile that leaves no lane idle: one piece, where the dimension lies on the array."""
+    on_rows = 1 if problem.weight_stationary else 0
+    if d not in (on_rows, 2):
+        return np.ones_like(tile)
+    lanes = problem.array[0] * block[0] if d == on_rows else problem.array[1] * block[1]
+    if not problem.perfect:
+        return np.minimum(tile, lanes)
+    return np.array([max(p for p in range(1, min(int(t), lanes) + 1) if t % p == 0) for t in tile])
 
 
 def passing(
@@ -153,10 +164,13 @@ def count(problem: Problem, found: Mappings) -> Counted:
         register, updates = (mac + K * N * found.loads) * widths.weight, M * N * found.pieces[0]
         read_weights, compute = K * N * found.loads, M * found.steps[0] * found.steps[1]
     else:
-        register, updates = 2 * mac * widths.accumulator * np.ones_like(found.loads), M * N * found.loads
+        updates = M * N * found.loads
+        register = 2 * (mac + updates - outputs) * widths.accumulator
         read_weights, compute = K * N * found.pieces[0], K * found.steps[0] * found.steps[1]
     reads = updates - (0 if widths.first_read else outputs)
     accumulator = widths.drain * outputs + (stored - outputs) + updates + reads
+    if not problem.weight_stationary:
+        accumulator = accumulator - np.where(found.loads == 1, widths.saved * outputs, 0)
     dram = inputs * widths.input + weights * widths.weight + outputs * widths.output
     dram = dram + 2 * (stored - outputs) * widths.spill
     return Counted(compute, register, accumulator, inputs + M * K * found.pieces[1], weights + read_weights, dram)

@@ -148,18 +148,23 @@ def problem(
 
 
 def blocks(model: Technology, weight_stationary: bool) -> list[tuple[int, int]]:
-    """All (rows, columns) of what is stationary that the registers of one PE hold, with the words of the others."""
+    """The largest (rows, columns) of what is stationary that the registers of one PE hold, with the words of the others."""
     register = model.register
     held, by_column = (
         (register.weight_words, register.output_words)
         if weight_stationary
         else (register.output_words, register.weight_words)
     )
-    return [
+    fitting = [
         (rows, columns)
         for rows in range(1, register.input_words + 1)
         for columns in range(1, by_column + 1)
         if rows * columns <= held
+    ]
+    return [
+        one
+        for one in fitting
+        if not any(a >= one[0] and b >= one[1] and (a, b) != one for a, b in fitting)
     ]
 
 

@@ -25,6 +25,7 @@ WIDTHS = st.builds(
     spill=st.sampled_from([1.0, 4.0]),
     first_read=st.sampled_from([0.0, 1.0]),
     drain=st.sampled_from([0.0, 0.25, 1.0]),
+    saved=st.sampled_from([0.0, 0.5]),
 )
 PROBLEMS = st.builds(
     Problem,
@@ -91,7 +92,7 @@ def passes(problem: Problem, mapping: Mappings, x: int, z: int) -> bool:
     return bool(x == held and part[rows] <= problem.array[0] and part[2] <= problem.array[1])
 
 
-ONES = Widths(1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 1.0)
+ONES = Widths(1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 0.0)
 
 
 def test_slowest_level_sets_the_cycles() -> None:
@@ -133,13 +134,13 @@ def test_energy_is_the_weighted_sum_of_accesses() -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("timeloop", (1, 0, 1)),  # bytes of a spilled partial sum, first read, drain weight
-        ("accelforge", (4, 0, 1)),
-        ("zigzag", (4, 1, 0.25)),
+        ("timeloop", (1, 0, 1, 0)),  # bytes of a spilled partial sum, first read, drain weight, saved in one go
+        ("accelforge", (4, 0, 1, 0)),
+        ("zigzag", (4, 1, 0.25, 1.75)),
     ],
 )
-def test_conventions_differ_in_three_things(name: Any, expected: tuple[float, ...]) -> None:
-    """The conventions of three tools: width of a spill, first partial-sum read, width of the final drain."""
+def test_conventions_differ_in_four_things(name: Any, expected: tuple[float, ...]) -> None:
+    """The conventions of three tools: width of a spill, first partial-sum read, width of the final drain, and of outputs finished in one go."""
     assert expected == counting(cost_model("gemmini_40nm"), name)
 
 

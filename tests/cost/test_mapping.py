@@ -12,7 +12,7 @@ from codesign.cost.matmul import LEVELS, best_mappings
 from codesign.cost.points import OBJECTIVES
 from codesign.cost.prepare import BUFFERINGS, Operands, Options
 from codesign.cost.technology import Technology
-from codesign.cost.tiles import PIECES, STEPS, TILE, TRIPS, cut_again, tile_candidates, useful_part
+from codesign.cost.tiles import PIECES, STEPS, TILE, TRIPS, tile_candidates
 from codesign.errors import InputError
 from tests.cost.enumeration import least, leaves, points
 from tests.cost.machines import (
@@ -137,27 +137,6 @@ def test_candidates_miss_no_trips_steps_and_pieces(lanes: int, block: int, perfe
             assert row[TRIPS] == -(-extent // row[TILE])
             assert row[STEPS] == leaves(extent, (int(row[TILE]), lanes * block, lanes), perfect)
             assert row[PIECES] == leaves(extent, (int(row[TILE]), lanes * block), perfect)
-
-
-@pytest.mark.parametrize(("lanes", "block"), [(1, 1), (3, 1), (4, 1), (3, 2), (2, 5)])
-@pytest.mark.parametrize("perfect", [False, True])
-def test_useful_parts_miss_no_steps_and_pieces(lanes: int, block: int, perfect: bool) -> None:
-    """Every part of a tile of one piece or less has a useful one that is no larger and has no more steps and pieces."""
-    for extent in range(1, 30):
-        for tile in range(1, extent + 1):
-            if perfect and extent % tile:
-                continue
-            found, part = set(), min(tile, lanes * block)
-            while part >= 1:
-                part = useful_part(extent, tile, part, lanes, perfect)
-                cut = cut_again(extent, tile, part, lanes, perfect)
-                assert cut == (leaves(extent, (tile, part, lanes), perfect), leaves(extent, (tile, part), perfect))
-                found.add((part, *cut))
-                part -= 1
-            for other in range(1, min(tile, lanes * block) + 1):
-                if not perfect or tile % other == 0:
-                    cut = cut_again(extent, tile, other, lanes, perfect)
-                    assert any(np.less_equal(one, (other, *cut)).all() for one in found)
 
 
 def test_batch_equals_single_and_rows_do_not_mix() -> None:

@@ -15,13 +15,12 @@ from codesign.cost.prepare import BUFFERINGS, Options
 from tests.cost.machines import accelerator, cost_model, with_array, with_registers
 
 SIZES = {
-    "pe_rows": st.integers(1, 16),
-    "pe_cols": st.integers(1, 16),
     "scratchpad_bytes": st.integers(2, 2000),
     "accumulator_bytes": st.integers(1, 2000),
     "dram_bytes_per_cycle": st.floats(0.25, 64),
 }
-CHIPS = st.fixed_dictionaries({**SIZES, "dataflow": st.integers(0, 1)})
+ARRAY = {"pe_rows": st.integers(1, 16), "pe_cols": st.integers(1, 16)}
+CHIPS = st.fixed_dictionaries({**SIZES, **ARRAY, "dataflow": st.integers(0, 1)})
 EXTENTS = st.tuples(*[st.integers(1, 80)] * 3)
 
 
@@ -38,7 +37,7 @@ def optimum(costs: MatmulCosts, objective: str) -> list[float]:
 def test_more_hardware_never_costs_more(
     objective: Any, size: str, data: st.DataObject, chip: dict[str, Any], extents: tuple[int, ...], perfect: bool
 ) -> None:
-    """Where an access costs the same at every size, a larger array, buffer or bandwidth never raises the optimum."""
+    """Where an access costs the same at every size, a larger buffer or bandwidth never raises the optimum."""
     larger = chip | {size: chip[size] * data.draw(st.integers(1, 4)) + data.draw(st.integers(0, 3))}
     chips = accelerator(**{name: np.array([chip[name], larger[name]]) for name in chip})
     options = Options(objective, perfect_factors=perfect)

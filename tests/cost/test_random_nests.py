@@ -27,6 +27,18 @@ def random_nest(rng: np.random.Generator, extents: np.ndarray) -> Nest:
     return Nest(loops, (i, w, o))
 
 
+def leaves_lanes_idle(nest: Nest, row: Any) -> bool:
+    """Whether the nest uses fewer lanes than the array has and the tiles fill, which the mapper does not."""
+    on_rows = 1 if row.weight_stationary else 0
+    for d, lanes in ((on_rows, row.array[0]), (2, row.array[1])):
+        sizes = [row.extents[d]]
+        for dimension, size in nest.loops:
+            sizes.append(min(size, sizes[-1]) if dimension == d else sizes[-1])
+        if sizes[-1] < min(lanes, max(sizes[depth] for depth in nest.depth)):
+            return True
+    return False
+
+
 def leaf_steps(extent: int, nest: Nest, dimension: int, lanes: int) -> int:
     """Into how many steps of the array a dimension falls."""
     lengths = [extent]
@@ -55,11 +67,16 @@ def check(seed: int, rows: int, largest: int, limit: int = 0) -> None:
         fitted = accelerator(**{**vars(chips), "scratchpad_bytes": scratchpad, "accumulator_bytes": accumulators})
         again = [walked(extents[i], nests[i], fitted.take(slice(i, i + 1)), model, convention) for i in range(rows)]
         cycles, energy, *_ = (np.array(column) for column in zip(*again, strict=True))
+        idle = [
+            leaves_lanes_idle(nests[i], problem(extents[i], chips.take(slice(i, i + 1)), model, convention))
+            for i in range(rows)
+        ]
+        assert np.mean(idle) < 0.9
         for objective in OBJECTIVES:
             options: Any = Options(objective, convention, buffering="ideal")  # type: ignore[arg-type]
             best = value(best_mappings(extents, fitted, model, options), objective)
             theirs = {"edp": cycles * energy, "energy": energy, "delay": cycles}[objective]
-            worse = np.flatnonzero(best > theirs * (1 + 1e-9))
+            worse = np.flatnonzero((best > theirs * (1 + 1e-9)) & ~np.array(idle))
             assert not len(worse), (objective, convention, extents[worse[0]], nests[worse[0]], best[worse[0]])
 
 
