@@ -114,7 +114,7 @@ def _pebble_bytes(rows: Any, sizes: FloatArray) -> FloatArray:
     """Return (r,) the red-blue pebble bound on DRAM bytes, negative where everything fits."""
     inputs, weights, output, partial, spilled = rows["widths"][:, :5].T
     sums = np.minimum(partial, spilled)
-    on_chip = rows["capacity"].sum(axis=1)
+    on_chip = rows["capacity"].sum(axis=1) + rows["l2"][:, 0]
     loads = 2 * sizes.prod(axis=1) * np.sqrt(inputs * weights * sums / on_chip) - 2 * on_chip
     return np.asarray(loads - sizes[:, 0] * sizes[:, 2] * (sums - output))
 

@@ -3,9 +3,9 @@
 Operations run one after the other, so a design's delay D and energy E are sums over its matmuls, and a choice of one
 vertex for each matmul gives a point (D, E). The least E * D over all choices is found among few of them: E * D is
 quasi-concave where both are positive (its upper level sets D E >= c are convex), so over the convex hull of all points
-it is least at a vertex of the hull; the hull of a sum of sets is the sum of their hulls; and a vertex of that sum is, for
-some price of delay, the sum of the vertices that each matmul would choose at this price. Walking through the edges of
-all hulls by falling slope visits them all. What is fixed (vector operations) shifts the point and changes nothing.
+it is least at a vertex of the hull; the hull of a sum of sets is the sum of their hulls; and a vertex of that sum is,
+for some price of delay, the sum of the vertices that each matmul would choose at this price. Walking through the edges
+of all hulls by falling slope visits them all. What is fixed (vector operations) shifts the point and changes nothing.
 
 A pick under a latency limit may want a point inside the hull, which no common price selects; it is not searched.
 """

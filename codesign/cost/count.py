@@ -77,8 +77,8 @@ def counts(
         array_steps = K * steps[0] * steps[1]
     # finished outputs are read as the convention has it, spilled sums in full
     accumulator = drain * outputs + spills + updates + (updates - outputs * (1.0 - first_read))
-    if loads < 2.0 and not weight_stationary:
-        accumulator -= saved * outputs
+    if not weight_stationary:
+        accumulator = accumulator - saved * outputs * (loads < 2.0)
     dram = from_dram_input * input_bytes + from_dram_weight * weight_bytes + outputs * output_bytes
     dram += 2.0 * spills * spill_bytes
     return array_steps, register_bytes, accumulator, scratchpad_input, scratchpad_weight, dram

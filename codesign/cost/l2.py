@@ -36,7 +36,7 @@ def dram_bytes(task: Task, tile: Tile, outermost: int) -> float:
         inputs, weights, outputs, output_fetches = F * A * p, A * B * held, F * B, q
     else:
         inputs, weights, outputs, output_fetches = F * A * p, F * B * q, A * B, held
-    return inputs * w[0] + weights * w[1] + outputs * (w[2] + 2.0 * (output_fetches - 1.0) * w[4])
+    return float(inputs * w[0] + weights * w[1] + outputs * (w[2] + 2.0 * (output_fetches - 1.0) * w[4]))
 
 
 @jit
@@ -60,7 +60,7 @@ def enter(task: Task, inner: Task, tile: Tile, outermost: int) -> None:
 
 @jit
 def _largest_tile(task: Task, outermost: int, first: int, second: int) -> Tile:
-    """Return the L2 tile with given sizes of the outermost tensor's dimensions and the largest of the third; 0 if none."""
+    """Return the L2 tile with given sizes of the outermost tensor's dimensions and the largest third; 0 if none."""
     room = task.l2[0]
     word_h, word_p, word_q = task.word[H], task.word[P], task.word[Q]
     if outermost == H:  # A, B given

@@ -296,7 +296,7 @@ def _inner_is_hopeless(
     points: FloatArray,
     kept: int,
 ) -> bool:
-    """Whether no tile of the inner dimension with so many trips or more is worth a try: in room for 1, in full steps."""
+    """Whether no inner tile with so many trips or more is worth a try: room as for 1, steps as if full."""
     by_row = x != Q  # the outer list is of A
     inner_steps = max(task.least_steps[1 if by_row else 0], float(inner_trips))
     inner_pieces = max(task.least_pieces[1 if by_row else 0], float(inner_trips))
@@ -349,8 +349,9 @@ def _add_form(
 ) -> int:
     """Add the mappings of one form: outermost tensor x, innermost tensor z.
 
-    As a seed, only those with the most promising outer tile, so that all forms start from a good one. The outer dimension is that of x on the array (A where there are two). Its tiles are tried from where the relaxed
-    cost is least, outwards in both directions, until the relaxed cost is hopeless.
+    As a seed, only those with the most promising outer tile, so that all forms start from a good one. The outer
+    dimension is that of x on the array (A where there are two). Its tiles are tried from where the relaxed cost is
+    least, outwards in both directions, until the relaxed cost is hopeless.
     """
     x = form[0]
     outer, inner = (rows, columns) if x != Q else (columns, rows)

@@ -27,6 +27,7 @@ ROOM = 8
 CHUNK = 16384
 """Rows whose points are in memory at a time."""
 
+
 @dataclass(frozen=True)
 class MatmulCosts:
     """Costs of r (matmul, accelerator) rows; zero where not feasible."""
@@ -102,9 +103,14 @@ def hulls(
     operands: Operands,
     beside: tuple[FloatArray, FloatArray] | None = None,
 ) -> Hulls:
-    """Return each row's hull; see `best_mappings` for the arguments, and `points` for what a hull is.
+    """Return each row's hull; see `points` for what a hull is.
 
     Args:
+        extents: (r, 3) M, K, N.
+        accelerator: r rows.
+        technology: what one action costs.
+        options: how the mapping is counted; the objective is not used.
+        operands: widths and densities.
         beside: (r,) lane cycles and (r,) DRAM bytes of what runs beside each matmul; its energy is not included.
     """
     options = replace(options, objective="hull")

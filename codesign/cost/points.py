@@ -1,7 +1,7 @@
-"""The mappings worth keeping while one matmul is searched: the best one, or the convex hull of delay and energy.
+"""The mappings worth keeping while a matmul is searched: the best one, or the hull of delay and energy.
 
-A point is a row (cycles, energy, what the mapping is). Of two mappings, the one with no more cycles and no more energy
-is better whatever is wanted. With one objective a single point is kept; with HULL, all vertices of the lower left convex
+A point is a row (cycles, energy, what the mapping is). Of two mappings, the one with no more cycles and energy is
+better whatever is wanted. With one objective a single point is kept; with HULL, all vertices of the lower left convex
 hull, by ascending cycles and descending energy: they hold the optimum of every objective that grows in both and is
 quasi-concave (energy-delay product, weighted sums, each alone), for this matmul and for any sum that it is part of.
 """
@@ -43,7 +43,7 @@ def hopeless(objective: int, points: FloatArray, kept: int, cycles: float, energ
     while points[right, 0] <= cycles:
         right += 1
     run, rise = points[right, 0] - points[right - 1, 0], points[right, 1] - points[right - 1, 1]
-    return (energy - points[right - 1, 1]) * run >= rise * (cycles - points[right - 1, 0])
+    return bool((energy - points[right - 1, 1]) * run >= rise * (cycles - points[right - 1, 0]))
 
 
 @jit
@@ -95,4 +95,4 @@ def _above(points: FloatArray, far: int, near: int, cycles: float, energy: float
     """Whether a neighbour of the new point lies on or above the line from its own neighbour, far, to the new point."""
     far_run, far_rise = points[far, 0] - cycles, points[far, 1] - energy
     near_run, near_rise = points[near, 0] - cycles, points[near, 1] - energy
-    return near_rise * abs(far_run) >= far_rise * abs(near_run)
+    return bool(near_rise * abs(far_run) >= far_rise * abs(near_run))

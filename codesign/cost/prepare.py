@@ -1,4 +1,4 @@
-"""From named columns to the numbers that kernels take: widths, bandwidths, energies and tasks of (matmul, accelerator)."""
+"""From named columns to the numbers that kernels take: widths, bandwidths, energies, tasks."""
 
 from __future__ import annotations
 
@@ -126,9 +126,7 @@ def hardware_rates(technology: Technology, accelerator: Accelerator) -> FloatArr
     return np.stack([np.asarray(column, dtype=np.float64) for column in columns], axis=1)
 
 
-def unit_energies_pj(
-    technology: Technology, accelerator: Accelerator, operands: Operands | None = None
-) -> FloatArray:
+def unit_energies_pj(technology: Technology, accelerator: Accelerator, operands: Operands | None = None) -> FloatArray:
     """(n, 6) pJ of a MAC, register byte, accumulator word, input word and weight word in the scratchpad, DRAM byte.
 
     A MAC counts with what its PE's register file delivers to it beside the stationary operand, and with the share of
@@ -228,7 +226,7 @@ def variants(technology: Technology, options: Options) -> FloatArray:
 
 
 def _blocks(held: int, by_row: int, by_column: int) -> list[tuple[int, int]]:
-    """Return the largest blocks (rows, columns) that one PE's registers hold: of the held tensor, and of both others."""
+    """Return the largest blocks (rows, columns) that a PE's registers hold: of the held tensor and both others."""
     sizes = [(rows, min(held // rows, by_column)) for rows in range(1, min(held, by_row) + 1)]
     return [size for size in sizes if not any(a >= size[0] and b >= size[1] and (a, b) != size for a, b in sizes)]
 

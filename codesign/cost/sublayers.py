@@ -74,7 +74,7 @@ def group_matmuls(work: Workload, accelerator: Accelerator, technology: Technolo
     for p, (_, own) in enumerate(after):
         owner[list(own)] = p
     k, density = _skip(products.k, products.weight_density, products.structured, technology)
-    chips, first, chip = _distinct(_hardware(accelerator))
+    _, first, chip = _distinct(_hardware(accelerator))
     columns = (
         np.broadcast_to(chip[:, None], (n, P)),
         products.m,
@@ -153,7 +153,7 @@ def _following(groups: Groups, technology: Technology, on_chip: bool) -> _Follow
         rows = np.flatnonzero(groups.kind == code)
         if not kinds or not len(rows):
             continue
-        elements = np.repeat(outputs[rows, None], len(kinds), axis=1)
+        elements = np.repeat(outputs[rows, None], len(kinds), axis=1).astype(np.float64)
         found = vector_costs(kinds, elements, groups.accelerator.take(rows), technology, rows_on_chip=on_chip)
         for field in fields(_Following):
             getattr(total, field.name)[rows] = getattr(found, field.name).sum(axis=1)
@@ -202,9 +202,7 @@ def _hardware(accelerator: Accelerator) -> IntArray:
     return np.stack([np.ascontiguousarray(c).view(np.int64) if c.dtype.kind == "f" else c for c in columns], axis=1)
 
 
-def _skip(
-    k: IntArray, density: FloatArray, structured: bool, technology: Technology
-) -> tuple[IntArray, FloatArray]:
+def _skip(k: IntArray, density: FloatArray, structured: bool, technology: Technology) -> tuple[IntArray, FloatArray]:
     """Shorten reductions by the steps that hardware skips: structured zeros, where the array can skip."""
     if not structured:
         return k, density
@@ -213,7 +211,7 @@ def _skip(
 
 
 def _distinct(keys: IntArray) -> tuple[IntArray, IntArray, IntArray]:
-    """Return distinct rows, where each occurs first, and which of them each row is; by a hash, checked against collisions."""
+    """Return distinct rows, where each occurs first, and which of them each row is; by a hash that is checked."""
     mixed = np.zeros(len(keys), dtype=np.uint64)
     for column in range(keys.shape[1]):
         mixed = (mixed ^ keys[:, column].astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)

@@ -108,7 +108,7 @@ def _affine(
     row: FloatArray, h: float, p: float, q: float, loads: float, row_pieces: float, column_pieces: float, saved: float
 ) -> float:
     pieces = row[5] * row_pieces + row[6] * column_pieces
-    return row[0] + row[1] * h + row[2] * p + row[3] * q + row[4] * loads + pieces + row[7] * saved
+    return float(row[0] + row[1] * h + row[2] * p + row[3] * q + row[4] * loads + pieces + row[7] * saved)
 
 
 @jit

@@ -148,7 +148,7 @@ def problem(
 
 
 def blocks(model: Technology, weight_stationary: bool) -> list[tuple[int, int]]:
-    """The largest (rows, columns) of what is stationary that the registers of one PE hold, with the words of the others."""
+    """The largest (rows, columns) of what is stationary that one PE's registers hold, with words of the others."""
     register = model.register
     held, by_column = (
         (register.weight_words, register.output_words)
@@ -161,11 +161,7 @@ def blocks(model: Technology, weight_stationary: bool) -> list[tuple[int, int]]:
         for columns in range(1, by_column + 1)
         if rows * columns <= held
     ]
-    return [
-        one
-        for one in fitting
-        if not any(a >= one[0] and b >= one[1] and (a, b) != one for a, b in fitting)
-    ]
+    return [one for one in fitting if not any(a >= one[0] and b >= one[1] and (a, b) != one for a, b in fitting)]
 
 
 def value(costs: MatmulCosts, objective: str) -> np.ndarray:

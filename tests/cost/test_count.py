@@ -140,7 +140,7 @@ def test_energy_is_the_weighted_sum_of_accesses() -> None:
     ],
 )
 def test_conventions_differ_in_four_things(name: Any, expected: tuple[float, ...]) -> None:
-    """The conventions of three tools: width of a spill, first partial-sum read, width of the final drain, and of outputs finished in one go."""
+    """Conventions of three tools: width of a spill, first read, width of the drain, outputs finished in one go."""
     assert expected == counting(cost_model("gemmini_40nm"), name)
 
 
