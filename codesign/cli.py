@@ -287,7 +287,7 @@ def list_(as_json: AsJson = False) -> None:
 
 @app.command(epilog="Example: codesign bench surrogate --data ../shared/data")
 def bench(
-    name: Annotated[str, typer.Argument(help="surrogate, cost, cost_speed, peers, survey or rtl.")],
+    name: Annotated[str, typer.Argument(help="surrogate, cost, cost_speed, peers, sensitivity, survey or rtl.")],
     data: Annotated[Path, typer.Option(help="Directory of the reference data.")],
     write: Annotated[bool, typer.Option(help="surrogate: also write the fits into the package.")] = False,
     large: Annotated[bool, typer.Option(help="cost_speed: a million designs too.")] = False,

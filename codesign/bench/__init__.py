@@ -49,6 +49,15 @@ def survey_figures(_data: Path, options: BenchOptions) -> Figures:
     return run()
 
 
+def sensitivity_figures(_data: Path, options: BenchOptions) -> Figures:
+    """What buffering, fusion, the whole-model choice, parts and the dataflow change; needs no reference data."""
+    from codesign.bench.sensitivity import run
+
+    if options.write:
+        raise InputError("bench sensitivity: --write: nothing is fitted here")
+    return run()
+
+
 def rtl_errors(data: Path, options: BenchOptions) -> Figures:
     """Calibrated cycles beside RTL, each layer left out of the fit; and the coefficients of the fit."""
     from codesign.bench.rtl import run
@@ -81,6 +90,7 @@ BENCHES: dict[str, Callable[[Path, BenchOptions], Figures]] = {
     "cost": cost,
     "cost_speed": speed_figures,
     "peers": peer_ratios,
+    "sensitivity": sensitivity_figures,
     "survey": survey_figures,
     "rtl": rtl_errors,
 }

@@ -12,39 +12,24 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
+from codesign.bench import case_study
 from codesign.cost import technology as technologies
-from codesign.cost.estimate import ENERGY_LEVELS, Cost, estimate
 from codesign.cost.matmul_given import GIVEN_MAPPING
 from codesign.cost.matmul_rows import Options, cost_rows
 from codesign.cost.technology import Technology
 from codesign.cost.unit_costs import area_mm2, reference_accelerator
-from codesign.design import KIB, Accelerator, Design
-from codesign.design_file import ModelTable, model_shape
+from codesign.design import KIB, Accelerator
 from codesign.errors import InputError
-from codesign.space_file import read_space
 
 COST_MODEL = "gemmini_40nm"
 """Holds the constants with which the rows were simulated."""
 
-SPACE = "survey_lm_fixed_hw"
 TIMELOOP = "timeloop_gemm.csv.gz"
 AREAS = "accelergy_area.csv"
 
 MEASURED = ("cycles", "energy_uJ")
 TIMELOOP_COLUMNS = ("pe_dim", "scratchpad_bytes", "accumulator_bytes", "M", "K", "N", *GIVEN_MAPPING, *MEASURED)
 AREA_COLUMNS = ("pe_dim", "scratchpad_kB", "accumulator_kB", "area_mm2")
-
-# Kim et al. 2023 (arXiv 2302.14017), Tab. 9: the network found at +0.1 perplexity. Its head width is not stated.
-TABLE_9_HIDDEN = 672
-TABLE_9_HEADS = [12, 6, 12, 8, 10, 6]
-TABLE_9_FFN = [1280, 1280, 2560, 768, 2048, 1024]
-HEAD_WIDTHS: dict[str, int | list[int]] = {
-    "hidden / heads": [TABLE_9_HIDDEN // heads for heads in TABLE_9_HEADS],  # 10 heads: 67, not 67.2
-    "64": 64,
-}
-# The same, Sec. 6.4.2 and 7: baseline over Tab. 9; the delay is RTL's, the energy Timeloop's.
-PUBLISHED = {"delay": 1.4, "energy": 1.6, "edp": 2.24}
-PUBLISHED_EDP_CYCLE_MJ = 3.6e9
 
 
 def run(data_dir: Path) -> list[dict[str, object]]:
@@ -55,16 +40,13 @@ def run(data_dir: Path) -> list[dict[str, object]]:
     """
     technology = technologies.read(COST_MODEL).content
     rows = _read(data_dir / TIMELOOP, TIMELOOP_COLUMNS)
-    return [
-        {"comparison": name, "cost_model": COST_MODEL} | figures
-        for name, figures in (
-            ("given mappings, Timeloop", given_mappings(rows, technology)),
-            ("best mapping, those given", best_mappings(rows, technology)),
-            ("area, Accelergy", areas(_read(data_dir / AREAS, AREA_COLUMNS), technology)),
-            ("case study, baseline", case_study_baseline(technology)),
-            *((f"case study, Tab. 9, head width {rule}", table_9(technology, rule)) for rule in HEAD_WIDTHS),
-        )
-    ]
+    figures = {
+        "given mappings, Timeloop": given_mappings(rows, technology),
+        "best mapping, those given": best_mappings(rows, technology),
+        "area, Accelergy": areas(_read(data_dir / AREAS, AREA_COLUMNS), technology),
+    }
+    measured = [{"comparison": name} | own for name, own in figures.items()]
+    return [row | {"cost_model": COST_MODEL} for row in (*measured, *case_study.run(technology))]
 
 
 def given_mappings(rows: Any, technology: Technology) -> dict[str, object]:
@@ -114,47 +96,6 @@ def areas(rows: Any, technology: Technology) -> dict[str, object]:
     )
     ours = area_mm2(technology, accelerator)
     return {"rows": len(rows), "area_mape_percent": _mape_percent(ours, numbers["area_mm2"])}
-
-
-def case_study_baseline(technology: Technology) -> dict[str, object]:
-    """Cost the matmuls of the published baseline; its published EDP is Tab. 9's times the published ratio."""
-    space = read_space(SPACE).content
-    cost = estimate(space.baseline, space.scenario, technology)
-    lanes = int(space.baseline.accelerator.pe_rows[0] * space.baseline.accelerator.pe_cols[0])
-    return {
-        "macs": int(cost.macs[0]),
-        "macs_over_lanes": int(cost.macs[0]) / lanes,
-        **_totals(cost),
-        "published_edp_cycle_mj": PUBLISHED_EDP_CYCLE_MJ * PUBLISHED["edp"],
-    }
-
-
-def table_9(technology: Technology, rule: str) -> dict[str, object]:
-    """Cost the matmuls of the published network, and how many times more the baseline costs."""
-    space = read_space(SPACE).content
-    table = ModelTable(
-        layers=len(TABLE_9_HEADS),
-        hidden=TABLE_9_HIDDEN,
-        heads=TABLE_9_HEADS,
-        head_width=HEAD_WIDTHS[rule],
-        ffn=TABLE_9_FFN,
-    )
-    found = Design(model_shape(space.family, [table]), space.baseline.accelerator)
-    baseline, ours = (_totals(estimate(design, space.scenario, technology)) for design in (space.baseline, found))
-    names = {"delay": "matmul_cycles", "energy": "matmul_energy_mj", "edp": "matmul_edp_cycle_mj"}
-    figures: dict[str, object] = {**ours, "published_edp_cycle_mj": PUBLISHED_EDP_CYCLE_MJ}
-    for ratio, name in names.items():
-        figures[f"{ratio}_ratio"] = baseline[name] / ours[name]
-        figures[f"published_{ratio}_ratio"] = PUBLISHED[ratio]
-    return figures
-
-
-def _totals(cost: Cost) -> dict[str, float]:
-    """Sum the matmuls of one design, without the vector unit: operations that use the MACs are matmuls."""
-    matmul = cost.energy_pj[0, :, ENERGY_LEVELS.index("mac")] > 0  # (O,)
-    cycles = float(cost.cycles[0, matmul].sum())
-    energy_mj = float(cost.energy_pj[0, matmul].sum()) * 1e-9
-    return {"matmul_cycles": cycles, "matmul_energy_mj": energy_mj, "matmul_edp_cycle_mj": cycles * energy_mj}
 
 
 def _measured(rows: Any) -> tuple[Any, Any]:
