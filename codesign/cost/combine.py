@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from codesign.cost.kernels import kernel
+from codesign.cost.kernels import jit, kernel
 from codesign.design import FloatArray, IntArray
 
 
@@ -48,6 +48,17 @@ def lower_hulls(cycles: FloatArray, energy: FloatArray, starts: IntArray, order:
             out[stack[i]] = 1
 
 
+@jit
+def _sort(slopes: FloatArray, owners: IntArray, number: int) -> None:
+    """Sort a few slopes, and what they belong to, in place; equal ones stay in order."""
+    for i in range(1, number):
+        slope, owner, j = slopes[i], owners[i], i
+        while j > 0 and slopes[j - 1] > slope:
+            slopes[j], owners[j] = slopes[j - 1], owners[j - 1]
+            j -= 1
+        slopes[j], owners[j] = slope, owner
+
+
 @kernel
 def choose(
     rows: IntArray,
@@ -57,6 +68,8 @@ def choose(
     cycles: FloatArray,
     energy: FloatArray,
     out: IntArray,
+    first_row: int,
+    step: int,
 ) -> None:
     """Choose the vertex of each matmul of each design that makes the design's energy-delay product least.
 
@@ -68,12 +81,14 @@ def choose(
         cycles: (v,) of vertices, ascending in a hull.
         energy: (v,) of vertices, descending in a hull.
         out: (n, P) filled: the vertex; -1 where the matmul is absent or has none.
+        first_row: the first design to choose for.
+        step: from design to design.
     """
     n, matmuls = rows.shape
     room = 16
     slopes, owners = np.empty(room), np.empty(room, np.int64)
-    for i in range(n):
-        delay, joules, edges = fixed[i, 0], fixed[i, 1], 0
+    for i in range(first_row, n, step):
+        delay, joules, edges = fixed[i, 0], fixed[i, 1], np.int64(0)
         for p in range(matmuls):
             first, last = start[rows[i, p]], start[rows[i, p] + 1]
             out[i, p] = first if count[i, p] > 0 and last > first else -1
@@ -90,10 +105,10 @@ def choose(
                 slopes[edges] = (energy[v + 1] - energy[v]) / (cycles[v + 1] - cycles[v])
                 owners[edges] = p
                 edges += 1
-        order = np.argsort(slopes[:edges], kind="mergesort")  # steepest fall of energy first
+        _sort(slopes, owners, edges)  # steepest fall of energy first
         best, steps = delay * joules, 0
         for step in range(edges):
-            p = owners[order[step]]
+            p = owners[step]
             v = out[i, p]
             out[i, p] = v + 1
             delay += (cycles[v + 1] - cycles[v]) * count[i, p]
@@ -101,4 +116,4 @@ def choose(
             if delay * joules < best:
                 best, steps = delay * joules, step + 1
         for step in range(steps, edges):
-            out[i, owners[order[step]]] -= 1
+            out[i, owners[step]] -= 1

@@ -148,16 +148,8 @@ def _choose(groups: Groups, mapped: Sublayers, alone: VectorCosts) -> IntArray:
     fixed = np.stack([alone.cycles[:, standing].sum(axis=1), alone.energy_pj[:, standing].sum(axis=1)], axis=1)
     chosen = np.empty(groups.rows.shape, dtype=np.int64)
 
-    def work(share: slice) -> None:
-        choose(
-            groups.rows[share],
-            groups.count[share],
-            fixed[share],
-            mapped.start,
-            mapped.cycles,
-            mapped.energy_pj,
-            chosen[share],
-        )
+    def work(start: int, step: int) -> None:
+        choose(groups.rows, groups.count, fixed, mapped.start, mapped.cycles, mapped.energy_pj, chosen, start, step)
 
     on_all_cores(len(fixed), work)
     return chosen

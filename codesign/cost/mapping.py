@@ -220,9 +220,9 @@ def _add_outer(
 ) -> int:
     """Add the mappings of one form with one tile of the outer dimension."""
     x, z = form
-    least_trips = _least_trips(task, x, z, outer[TILE], 1)
+    least_trips = _least_trips(task, x, z, outer[TILE], inner[len(inner) - 1, TILE])
     if x == H:
-        first = _first_with_room(task, table, z, outer, inner, first, points, kept)
+        first = _first_with_room(task, table, form, outer, inner, first, points, kept)
     lossless, fewest = _trips_say_all(task), UNLIMITED
     for v in range(first, len(inner)):
         if _inner_is_hopeless(task, table, x, outer, inner[v, TRIPS], least_trips, points, kept):
@@ -250,7 +250,7 @@ def _add_outer(
 def _first_with_room(
     task: Task,
     table: FloatArray,
-    z: int,
+    form: tuple[int, int],
     outer: Cut,
     inner: IntArray,
     first: int,
@@ -258,12 +258,13 @@ def _first_with_room(
     kept: int,
 ) -> int:
     """Return the first inner tile, H outermost, that leaves the stream enough room: with fewer trips there is less."""
+    x, z = form
     low, high = first, len(inner)
     while low < high:
         middle = (low + high) // 2
         smallest = ceil_div(task.columns, inner[middle, TRIPS])  # of as many trips: so room grows along the list
-        trips = _least_trips(task, H, z, outer[TILE], smallest)
-        if _inner_is_hopeless(task, table, H, outer, 1, trips, points, kept):
+        trips = _least_trips(task, x, z, outer[TILE], smallest)
+        if _inner_is_hopeless(task, table, x, outer, inner[0, TRIPS], trips, points, kept):
             low = middle + 1
         else:
             high = middle

@@ -156,8 +156,8 @@ class _Search:
         points, kept = np.empty((len(self.tasks), room, len(POINT))), np.zeros(len(self.tasks), dtype=np.int64)
         with_l2 = bool((self.tasks["l2"][:1, 0] > 0).any())
 
-        def work(share: slice) -> None:
-            rows = (self.tasks[share], self.variants, points[share], kept[share])
+        def work(start: int, step: int) -> None:
+            rows = (self.tasks, self.variants, points, kept, start, step)
             if with_l2:
                 search_rows_with_l2(*rows, np.zeros(1, TASK))
             else:

@@ -24,6 +24,9 @@ from codesign.errors import InputError
 CHUNK_ROWS = 20_000
 """Rows held in memory at a time."""
 
+MOST_EXACT = 2.0**53
+"""Whole numbers below are exact, and are written without a decimal point, several times faster."""
+
 
 def estimate_file(source: Path, target: Path, technology: Technology, options: Options) -> tuple[int, int]:
     """Cost every row of a CSV file.
@@ -75,7 +78,7 @@ def _writable(target: Path, source: Path) -> Path:
 
 
 def _write(out: TextIO, given: Columns, costed: dict[str, Column], *, header: bool) -> None:
-    """Write rows; a number as Python prints it, nothing where it is NaN."""
+    """Write rows; a whole number without a decimal point, others as Python prints them, nothing where it is NaN."""
     writer = csv.writer(out, lineterminator="\n")
     if header:
         writer.writerow([*given, *costed])
@@ -86,8 +89,12 @@ def _fields(column: Column) -> list[str]:
     """Return a column as text; numbers are printed here, because the writer takes twice as long for it."""
     if isinstance(column, list):
         return column
-    texts = list(map(repr, column.tolist()))
-    for row in np.flatnonzero(np.isnan(column)).tolist():
+    known = ~np.isnan(column)
+    if (column[known] == np.floor(column[known])).all() and (np.abs(column[known]) < MOST_EXACT).all():
+        texts = list(map(str, np.where(known, column, 0.0).astype(np.int64).tolist()))
+    else:
+        texts = list(map(repr, column.tolist()))
+    for row in np.flatnonzero(~known).tolist():
         texts[row] = ""
     return texts
 

@@ -28,8 +28,8 @@ def _use(task: Task, variant: FloatArray, number: int, capacity: tuple[float, fl
 
 
 @kernel
-def search_rows(tasks: Any, variants: FloatArray, points: FloatArray, kept: IntArray) -> None:
-    """Search rows of tasks.
+def search_rows(tasks: Any, variants: FloatArray, points: FloatArray, kept: IntArray, start: int, step: int) -> None:
+    """Search every step-th task from a start.
 
     Args:
         tasks: (r,) records of TASK; those whose `objective` is negative are left out.
@@ -37,9 +37,11 @@ def search_rows(tasks: Any, variants: FloatArray, points: FloatArray, kept: IntA
             buffers. The best over all variants is found.
         points: (r, room, len(POINT)) filled.
         kept: (r,) filled: how many points each row has; 0 if nothing fits, -1 if there is no room for all.
+        start: first row.
+        step: from row to row.
     """
     table = np.empty((4, 8))
-    for i in range(len(tasks)):
+    for i in range(start, len(tasks), step):
         task = tasks[i]
         kept[i] = 0
         capacity = (task.capacity[0], task.capacity[1])
@@ -52,7 +54,9 @@ def search_rows(tasks: Any, variants: FloatArray, points: FloatArray, kept: IntA
 
 
 @kernel
-def search_rows_with_l2(tasks: Any, variants: FloatArray, points: FloatArray, kept: IntArray, inner: Any) -> None:
+def search_rows_with_l2(
+    tasks: Any, variants: FloatArray, points: FloatArray, kept: IntArray, start: int, step: int, inner: Any
+) -> None:
     """Search rows of tasks whose machine has an L2; apart, because most have none and compiling it takes seconds.
 
     Args:
@@ -60,10 +64,12 @@ def search_rows_with_l2(tasks: Any, variants: FloatArray, points: FloatArray, ke
         variants: as in `search_rows`.
         points: as in `search_rows`.
         kept: as in `search_rows`.
+        start: as in `search_rows`.
+        step: as in `search_rows`.
         inner: (1,) a record of TASK to work with.
     """
     table = np.empty((4, 8))
-    for i in range(len(tasks)):
+    for i in range(start, len(tasks), step):
         task = tasks[i]
         kept[i] = 0
         capacity = (task.capacity[0], task.capacity[1])
