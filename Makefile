@@ -30,6 +30,10 @@ reference: $(VENV)/.installed
 figures: $(VENV)/.installed
 	$(BIN)/codesign bench surrogate --data $(DATA)
 	$(BIN)/codesign bench cost --data $(DATA)
+	$(BIN)/codesign bench rtl --data $(DATA)
+	$(BIN)/codesign bench peers --data $(DATA)
+	$(BIN)/codesign bench survey --data $(DATA)
+	$(BIN)/codesign bench sensitivity --data $(DATA)
 
 wheel: $(VENV)/.installed
 	rm -rf dist

@@ -56,6 +56,27 @@ def test_documented_figures_are_those_measured(figures: dict[str, Any]) -> None:
         assert f"{figures[comparison][name]:.{decimals}f}" == text
 
 
+def test_the_documented_case_study_is_the_one_measured(figures: dict[str, Any]) -> None:
+    """The case study's table of docs/cost_model.md: all twelve rows, to the digits that it shows."""
+    cells = r"^\| (matmuls|whole) \| (\w+) \| ([^|]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+)e9 \| ([\d. |]+) \|$"
+    rows = re.findall(cells, DOCS.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(rows) == 12
+    for scope, fidelity, network, cycles, energy, edp, ratios in rows:
+        name = network.replace("heads × width = hidden", "head width hidden / heads").replace(
+            "64 wide", "head width 64"
+        )
+        row = figures[f"case study, {scope}, {fidelity}, {name}"]
+        assert (f"{row['cycles'] / 1e6:.2f}", f"{row['energy_mj']:.2f}") == (cycles, energy)
+        assert f"{row['edp_cycle_mj'] / 1e9:.2f}" == edp
+        shown = [f"{row[f'{name}_ratio']:.2f}" if name != "baseline" else "1" for name in _ratios(row)]
+        assert ratios.split(" | ") == shown
+
+
+def _ratios(row: dict[str, Any]) -> list[str]:
+    """Return the names of a row's ratios; the baseline has none."""
+    return ["delay", "energy", "edp"] if "delay_ratio" in row else ["baseline"] * 3
+
+
 def test_missing_data_is_refused(tmp_path: Path) -> None:
     """A directory without the tables is answered with the file that was looked for."""
     with pytest.raises(InputError, match=rf"{TIMELOOP}: cannot be read: .*--data DIR"):
