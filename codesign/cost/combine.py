@@ -88,7 +88,7 @@ def choose(
     room = 16
     slopes, owners = np.empty(room), np.empty(room, np.int64)
     for i in range(first_row, n, step):
-        delay, joules, edges = fixed[i, 0], fixed[i, 1], np.int64(0)
+        delay, joules, edges = fixed[i, 0], fixed[i, 1], int(np.int64(0))
         for p in range(matmuls):
             first, last = start[rows[i, p]], start[rows[i, p] + 1]
             out[i, p] = first if count[i, p] > 0 and last > first else -1

@@ -90,10 +90,13 @@ def _fields(column: Column) -> list[str]:
     if isinstance(column, list):
         return column
     known = ~np.isnan(column)
-    if (column[known] == np.floor(column[known])).all() and (np.abs(column[known]) < MOST_EXACT).all():
+    whole = known & (np.abs(column) < MOST_EXACT) & (column == np.floor(column))
+    if whole.sum() == known.sum():
         texts = list(map(str, np.where(known, column, 0.0).astype(np.int64).tolist()))
     else:
         texts = list(map(repr, column.tolist()))
+        for row in np.flatnonzero(whole).tolist():
+            texts[row] = str(int(column[row]))
     for row in np.flatnonzero(~known).tolist():
         texts[row] = ""
     return texts

@@ -99,11 +99,15 @@ def cost_columns(text: Columns, technology: Technology, options: Options, reason
     """
     calibration = _calibration(technology, options)
     reasons = reasons.copy()
-    numbers = {name: whole_numbers(text[name], name, reasons) for name in REQUIRED}
+    unified = technology.accumulator is None
+    least = {name: 0 if unified and name == "accumulator_bytes" else 1 for name in REQUIRED}
+    numbers = {name: whole_numbers(text[name], name, reasons, least[name]) for name in REQUIRED}
     extents = np.stack([numbers["m"], numbers["k"], numbers["n"]], axis=1)
     accelerator = _accelerator(text, numbers, technology, reasons)
     undeclared = ~np.isin(accelerator.dataflow, [DATAFLOWS.index(name) for name in technology.dataflows])
     flag(reasons, undeclared, f"dataflow: the cost model declares {', '.join(technology.dataflows)} only")
+    if unified:
+        flag(reasons, accelerator.accumulator_bytes > 0, "accumulator_bytes: expected 0, outputs are in the scratchpad")
     if set(GIVEN_MAPPING) <= set(text):
         convention = options.convention
         results, mappings = cost_given(text, extents, accelerator, technology, convention, calibration, reasons)
@@ -116,8 +120,8 @@ def cost_columns(text: Columns, technology: Technology, options: Options, reason
     columns["mapping"] = [text if fits else "" for text, fits in zip(mappings, feasible.tolist(), strict=True)]
     columns["feasible"] = ["true" if fits else "false" for fits in feasible.tolist()]
     columns["reason"] = reasons.tolist()
-    least = matmul_bounds(extents, accelerator, technology, convention=options.convention)
-    for name, cost, bound in zip(OVER_BOUND, ("cycles", "energy_pj"), (least.cycles, least.energy_pj), strict=True):
+    bounds = matmul_bounds(extents, accelerator, technology, convention=options.convention)
+    for name, cost, bound in zip(OVER_BOUND, ("cycles", "energy_pj"), (bounds.cycles, bounds.energy_pj), strict=True):
         empty = np.full(len(reasons), np.nan)
         columns[name] = np.divide(results[cost], bound, out=empty, where=feasible & (bound > 0))
     if calibration is not None:

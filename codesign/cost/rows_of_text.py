@@ -45,11 +45,11 @@ def parse_numbers(texts: list[str]) -> FloatArray:
     return np.array([known[text] for text in texts], dtype=np.float64)
 
 
-def whole_numbers(texts: list[str], name: str, reasons: Reasons) -> IntArray:
-    """(rows,) whole numbers of at least 1; rows without one are flagged and become 1."""
+def whole_numbers(texts: list[str], name: str, reasons: Reasons, least: int = 1) -> IntArray:
+    """(rows,) whole numbers of at least `least`; rows without one are flagged and become 1."""
     values = parse_numbers(texts)
-    good = np.isfinite(values) & (values >= 1) & (values == np.floor(values))
-    flag_each(reasons, ~good, lambda row: f"{name}: expected a whole number of at least 1, got {texts[row]!r}")
+    good = np.isfinite(values) & (values >= least) & (values == np.floor(values))
+    flag_each(reasons, ~good, lambda row: f"{name}: expected a whole number of at least {least}, got {texts[row]!r}")
     most = LARGEST_EXTENT if name in ("m", "k", "n") else LARGEST_SIZE
     flag(reasons, good & (values > most), f"{name}: expected at most {most}")
     return np.where(good & (values <= most), values, 1.0).astype(np.int64)

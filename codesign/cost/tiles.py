@@ -123,7 +123,7 @@ def tile_candidates(extent: int, lanes: int, block: int, perfect: bool) -> IntAr
         perfect: divisors of the extent only, cut into equal steps and pieces.
     """
     rows = np.empty((4 * int(math.sqrt(extent)) + 8, 4), np.int64)
-    found, trips = np.int64(0), np.int64(1)  # literals would compile what is called with them twice
+    found, trips = int(np.int64(0)), int(np.int64(1))  # literals would compile what is called with them twice
     while True:
         smallest = ceil_div(extent, trips)
         largest = extent if trips == 1 else (extent - 1) // (trips - 1)

@@ -22,6 +22,7 @@ LEVEL_NAMES = {
     "register": "Registers",
     "accumulator": "Accumulator",
     "scratchpad": "Scratchpad",
+    "l2": "L2",
     "dram": "DRAM",
     "vector": "Vector unit",
 }

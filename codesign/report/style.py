@@ -21,7 +21,7 @@ RUN_TINTS = ("#c3d0de", "#bfdcd7", "#dccbe4", "#e6d8b8")
 
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 
-LEVEL_COLOURS = ("#1f5fa8", "#6ea8dc", "#0f7b6c", "#8fc9a8", "#d9822b", "#8a4fa3")
+LEVEL_COLOURS = ("#1f5fa8", "#6ea8dc", "#0f7b6c", "#8fc9a8", "#c9b458", "#d9822b", "#8a4fa3")
 KIND_COLOURS = ("#1f5fa8", "#7db3e3", "#0f7b6c", "#d9822b", "#b5362c", "#8a4fa3", "#a9b4bf", "#5b6875")
 
 

@@ -120,7 +120,7 @@ def test_twice_the_width_never_costs_less(drawn: tuple[ModelShape, Scenario], na
         changes["kv_heads"] = 2 * shape.kv_heads
     chip = accelerator(pe_rows=[4] * len(shape), pe_cols=4, scratchpad_bytes=SMALL, accumulator_bytes=SMALL)
     before, after = totals(shape, scenario, chip), totals(replace(shape, **changes), scenario, chip)
-    for metric in COST_METRICS:
+    for metric in set(COST_METRICS) - {"peak_power_w"}:  # a ratio
         exact = metric in ("macs", "parameters", "area_mm2")
         assert (after[metric] >= before[metric] * (1.0 if exact else 0.95)).all()
 
