@@ -12,7 +12,8 @@ import numpy as np
 
 from codesign.bench.enumeration import EnumeratedMachine, best_edp
 from codesign.cost import technology as technologies
-from codesign.cost.estimate import estimate
+from codesign.cost.bounds import design_bounds, gaps
+from codesign.cost.estimate import LEAKAGE, estimate
 from codesign.cost.matmul import best_mappings, hulls
 from codesign.cost.prepare import SEARCH_CONVENTION, Buffering, Operands, Options, unit_energies_pj
 from codesign.cost.technology import Technology
@@ -48,6 +49,7 @@ def run(designs: int = DESIGNS, shapes: int = SHAPES) -> list[dict[str, object]]
         figures |= {
             f"{what}, {name}": own for what, own in whole_model_and_fusion(population, space, technology).items()
         }
+        figures |= {f"{what}, {name}": own for what, own in bounds_and_leakage(population, space, technology).items()}
     figures |= dataflows(random, space, technology)
     rows: list[dict[str, object]] = [
         {"comparison": name, "cost_model": COST_MODEL, **own} for name, own in figures.items()
@@ -153,6 +155,17 @@ def whole_model_edp(population: Design, space: SearchSpace, technology: Technolo
                 total += times * np.stack([cycles[chosen], joules[chosen]])
         edp[i] = total.prod(axis=0).min()
     return edp
+
+
+def bounds_and_leakage(population: Design, space: SearchSpace, technology: Technology) -> dict[str, dict[str, float]]:
+    """Return costs of whole designs over their lower bounds, and what leaks over dynamic energy."""
+    cost = estimate(population, space.scenario, technology)
+    over = gaps(cost, design_bounds(population, space.scenario, technology))
+    metrics = cost.metrics()
+    return {
+        **{name: _quantiles(ratio) for name, ratio in over.items()},
+        "leakage over dynamic energy": _quantiles(metrics[LEAKAGE] / metrics["energy_j"]),
+    }
 
 
 def dataflows(population: Design, space: SearchSpace, technology: Technology) -> dict[str, dict[str, float]]:

@@ -26,6 +26,13 @@ def test_what_limits_the_mapper_never_helps(figures: dict[str, Any], name: str) 
     assert figures[f"no fusion over fusion, EDP, {name}"]["median"] >= 1 - 1e-9
 
 
+@pytest.mark.parametrize("name", ["baseline", "space"])
+def test_no_design_is_below_its_bounds(figures: dict[str, Any], name: str) -> None:
+    """Cycles, energy and DRAM bytes are at least their lower bounds."""
+    for bound in ("cycles_over_bound", "energy_over_bound", "dram_bytes_over_bound"):
+        assert figures[f"{bound}, {name}"]["median"] >= 1
+
+
 def test_no_tiling_without_parts_is_better(figures: dict[str, Any]) -> None:
     """Plain enumeration of tilings finds nothing better than the six forms with parts."""
     assert figures["tilings over mappings with parts, EDP"]["smallest"] >= 1 - 1e-9
