@@ -7,7 +7,8 @@ taken that makes the EDP of the whole design least (`combine`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -43,6 +44,9 @@ COST_METRICS = (
 
 UNCERTAIN = ("edp_js", "delay_s", "cycles")
 """Metrics that are as uncertain as calibrated time."""
+
+CHUNK = 20_000
+"""Designs whose matmuls are in memory at once. Each chunk maps its own distinct matmuls."""
 
 LEAKAGE = "leakage_j"
 """The metric of cost models with a table [leakage]."""
@@ -115,6 +119,22 @@ def estimate(design: Design, scenario: Scenario, technology: Technology, fidelit
     """
     check_dataflows(design.accelerator, technology)
     check_accumulator(technology, design.accelerator)
+    shares = [slice(start, start + CHUNK) for start in range(0, max(len(design), 1), CHUNK)]
+    parts = [_estimate(design.take(share), scenario, technology, fidelity) for share in shares]
+    return parts[0] if len(parts) == 1 else _joined(parts)
+
+
+def _joined(parts: list[Cost]) -> Cost:
+    """Put the costs of designs one after another."""
+    columns = {field.name: [getattr(part, field.name) for part in parts] for field in fields(Cost)}
+    joined: dict[str, Any] = {
+        name: np.concatenate(column) for name, column in columns.items() if isinstance(column[0], np.ndarray)
+    }
+    return replace(parts[0], **joined)
+
+
+def _estimate(design: Design, scenario: Scenario, technology: Technology, fidelity: Fidelity) -> Cost:
+    """Cost designs, all in memory at once."""
     work = workload(design.shape, scenario)
     chip = design.accelerator
     groups = group_matmuls(work, chip, technology)

@@ -1,4 +1,4 @@
-"""The optimal mapper: the best loop nest of a matmul on an accelerator, over every nest that can be best.
+"""The optimal mapper: the best loop nest of a matmul on an accelerator, over every nest that leaves no lane idle.
 
 Which nests can be best. (Roles and dimensions as in `task`.) Each tensor is kept on chip at some depth of the nest: its
 tile is what the loops below that depth cover, and it is fetched once for each value of the loops above, except those
@@ -9,9 +9,10 @@ enough. So a nest is a *form*, one of six choices of x and z, with three tile si
 the proof; tests compare with an enumeration of the six forms and with random nests.
 
 What is searched under ideal cycles. The free dimension of x costs nothing but steps, so a tile of one piece (what the
-array holds at once) or less is enough of it, and so is a part of one piece; less leaves lanes idle, but makes room. The
-stream dimension costs only trips, so its largest tile is best. What is left is one list of tile sizes
-(`tiles.tile_candidates`) where x = P or Q and two where x = H, and branches are cut by lower bounds.
+array holds at once) or less is enough of it. A part on the array is one piece: less would leave lanes idle while the
+tile could fill them (left out; docs/cost_model.md has what that would gain). The stream dimension costs only trips, so
+its largest tile is best. What is left is one list of tile sizes (`tiles.tile_candidates`) where x = P or Q and two
+where x = H, and branches are cut by lower bounds.
 
 Under calibrated cycles, tiles themselves cost time (requests, a first load that nothing hides), and the hardware keeps
 whole tiles. There the forms have no parts, and all tile sizes of all three dimensions are searched; ideal bounds still

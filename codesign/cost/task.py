@@ -151,7 +151,7 @@ def calibrate(
         F * both * task.rates[3],
         (f * both, F / f),
         extents[0] * B * (output_fetches - 1.0),
-        (w[0], w[1], w[2], w[4]),
+        (w[0], w[1], w[2], w[3]),  # spills as wide as the accumulator, whatever the convention
         (float(task.row_lanes), float(task.column_lanes), task.rates[2]),
         (c[0], c[1], c[2], c[3], c[4], c[5], c[6]),
     )

@@ -82,7 +82,7 @@ def of_one(row: Problem, model: Technology, mapping: Mappings, ideal: float) -> 
         F * both * row.rates[3],
         (f * both, F / f),
         M * N * (float(mapping.fetches[2]) - 1.0),
-        (row.widths.input, row.widths.weight, row.widths.output, row.widths.spill),
+        (row.widths.input, row.widths.weight, row.widths.output, row.widths.accumulator),
         (float(row.array[0]), float(row.array[1]), row.rates[2]),
         coefficients(model.calibration),
     )
