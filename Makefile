@@ -29,7 +29,7 @@ reference: $(VENV)/.installed
 # Prints the figures that the docs quote.
 figures: $(VENV)/.installed
 	$(BIN)/codesign bench surrogate --data $(DATA)
-	$(BIN)/codesign bench cost --data $(DATA)
+	$(BIN)/codesign bench cost_validation --data $(DATA)
 	$(BIN)/codesign bench rtl --data $(DATA)
 	$(BIN)/codesign bench peers --data $(DATA)
 	$(BIN)/codesign bench survey --data $(DATA)

@@ -32,11 +32,18 @@ def surrogate_errors(data: Path, options: BenchOptions) -> Figures:
 
 
 def cost(data: Path, options: BenchOptions) -> Figures:
+    """Errors and speed of the cost model: cost_validation, then cost_speed; takes some minutes."""
+    if options.write:
+        raise InputError("bench cost: --write: nothing is fitted here")
+    return validation_figures(data, options) + speed_figures(data, options)
+
+
+def validation_figures(data: Path, options: BenchOptions) -> Figures:
     """Error of the cost model against Timeloop rows, Accelergy areas and the survey's baseline."""
     from codesign.bench import cost_validation
 
     if options.write:
-        raise InputError("bench cost: --write: nothing is fitted here")
+        raise InputError("bench cost_validation: --write: nothing is fitted here")
     return cost_validation.run(data)
 
 
@@ -88,6 +95,7 @@ def speed_figures(data: Path, options: BenchOptions) -> Figures:
 BENCHES: dict[str, Callable[[Path, BenchOptions], Figures]] = {
     "surrogate": surrogate_errors,
     "cost": cost,
+    "cost_validation": validation_figures,
     "cost_speed": speed_figures,
     "peers": peer_ratios,
     "sensitivity": sensitivity_figures,
