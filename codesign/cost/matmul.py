@@ -10,7 +10,7 @@ import numpy as np
 from codesign.cost.kernels import on_all_cores
 from codesign.cost.mapping import POINT
 from codesign.cost.prepare import Operands, Options, tasks, variants
-from codesign.cost.search import COUNTED, count_rows, search_rows, search_rows_with_l2
+from codesign.cost.search import COUNTED, count_rows, count_rows_with_l2, search_rows, search_rows_with_l2
 from codesign.cost.task import TASK, H, P, Q
 from codesign.cost.technology import Technology
 from codesign.design import Accelerator, BoolArray, FloatArray, IntArray
@@ -154,7 +154,7 @@ class _Search:
     def run(self, room: int) -> tuple[FloatArray, IntArray]:
         """Return (r, room, len(POINT)) points and (r,) how many there are, -1 where there was no room for all."""
         points, kept = np.empty((len(self.tasks), room, len(POINT))), np.zeros(len(self.tasks), dtype=np.int64)
-        with_l2 = bool((self.tasks["l2"][:1, 0] > 0).any())
+        with_l2 = _has_l2(self.tasks)
 
         def work(start: int, step: int) -> None:
             rows = (self.tasks, self.variants, points, kept, start, step)
@@ -188,9 +188,17 @@ class _Search:
         return _costs(self.tasks[rows], self.variants, points, feasible)
 
 
+def _has_l2(rows: Any) -> bool:
+    """Whether the machine of these tasks has an L2: all have, or none."""
+    return bool((rows["l2"][:1, 0] > 0).any())
+
+
 def _costs(rows: Any, choices: FloatArray, points: FloatArray, feasible: BoolArray) -> MatmulCosts:
     counted = np.zeros((len(rows), len(COUNTED)))
-    count_rows(rows, np.zeros(1, TASK), points, counted)
+    if _has_l2(rows):
+        count_rows_with_l2(rows, points, counted, np.zeros(1, TASK))
+    else:
+        count_rows(rows, points, counted)
     counted *= feasible[:, None]
     steps, register, accumulator, inputs, weights, dram, l2 = counted.T
     mac = np.where(feasible, rows["stream"].astype(np.float64) * rows["rows"] * rows["columns"], 0.0)

@@ -82,36 +82,52 @@ def search_rows_with_l2(
         task.capacity[0], task.capacity[1] = capacity
 
 
+@jit
+def _count(task: Task, point: FloatArray, out: FloatArray) -> None:
+    """Count the accesses of one mapping."""
+    F, A, B = float(task.stream), float(task.rows), float(task.columns)
+    held, p, q = point[9], point[10], point[11]
+    if task.weight_stationary:
+        extents, fetches = (F, A, B), (p, held, q)
+    else:
+        extents, fetches = (A, F, B), (p, q, held)
+    w = task.widths
+    widths = (w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7])
+    steps, pieces = (point[13], point[14]), (point[15], point[16])
+    counted = counts(task.weight_stationary == 1, extents, fetches, point[12], steps, pieces, widths)
+    for column in range(6):
+        out[column] = counted[column] * task.repeats
+    out[6] = 0.0
+
+
 @kernel
-def count_rows(tasks: Any, inner: Any, points: FloatArray, out: FloatArray) -> None:
+def count_rows(tasks: Any, points: FloatArray, out: FloatArray) -> None:
     """Count the accesses of chosen mappings.
 
     Args:
         tasks: (r,) records of TASK.
-        inner: (1,) a record of TASK to work with.
         points: (r, len(POINT)) one mapping each.
         out: (r, len(COUNTED)) filled.
     """
     for i in range(len(tasks)):
+        _count(tasks[i], points[i], out[i])
+
+
+@kernel
+def count_rows_with_l2(tasks: Any, points: FloatArray, out: FloatArray, inner: Any) -> None:
+    """Count the accesses of chosen mappings on machines with an L2.
+
+    Args:
+        tasks: as in `count_rows`.
+        points: as in `count_rows`.
+        out: as in `count_rows`.
+        inner: (1,) a record of TASK to work with.
+    """
+    for i in range(len(tasks)):
         inner[0] = tasks[i]
-        task, point = inner[0], points[i]
-        moved = 0.0
-        if task.l2[0] > 0.0:
-            tile, outermost = (int(point[17]), int(point[18]), int(point[19])), int(point[20])
-            moved = dram_bytes(tasks[i], tile, outermost)
-            enter(tasks[i], task, tile, outermost)
-        F, A, B = float(task.stream), float(task.rows), float(task.columns)
-        held, p, q = point[9], point[10], point[11]
-        if task.weight_stationary:
-            extents, fetches = (F, A, B), (p, held, q)
-        else:
-            extents, fetches = (A, F, B), (p, q, held)
-        w = task.widths
-        widths = (w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7])
-        steps, pieces = (point[13], point[14]), (point[15], point[16])
-        counted = counts(task.weight_stationary == 1, extents, fetches, point[12], steps, pieces, widths)
-        for column in range(6):
-            out[i, column] = counted[column] * task.repeats
-        out[i, 6] = 0.0
-        if task.l2[0] > 0.0:
-            out[i, 5], out[i, 6] = moved, out[i, 5] + moved
+        tile, outermost = (int(points[i, 17]), int(points[i, 18]), int(points[i, 19])), int(points[i, 20])
+        if tile[0] > 0:  # else nothing fits
+            enter(tasks[i], inner[0], tile, outermost)
+        _count(inner[0], points[i], out[i])
+        moved = dram_bytes(tasks[i], tile, outermost) if tile[0] > 0 else 0.0
+        out[i, 5], out[i, 6] = moved, out[i, 5] + moved
