@@ -199,7 +199,7 @@ def _costs(rows: Any, choices: FloatArray, points: FloatArray, feasible: BoolArr
         count_rows_with_l2(rows, points, counted, np.zeros(1, TASK))
     else:
         count_rows(rows, points, counted)
-    counted *= feasible[:, None]
+    counted[~feasible] = 0.0  # not a product: without an L2 tile the counts are no numbers
     steps, register, accumulator, inputs, weights, dram, l2 = counted.T
     mac = np.where(feasible, rows["stream"].astype(np.float64) * rows["rows"] * rows["columns"], 0.0)
     pj = rows["energies"]

@@ -42,6 +42,14 @@ def test_a_row_has_the_cost_of_its_mapping() -> None:
     assert (row["feasible"], row["reason"]) == ("true", "")
 
 
+def test_a_row_that_does_not_fit_behind_an_l2_is_flagged_alone() -> None:
+    """With an L2, a row without room for a tile is flagged without a warning, and the next one is not affected."""
+    rows = costed([{"scratchpad_bytes": 1}, {}], "survey_l2")
+    assert rows["feasible"].tolist() == ["false", "true"]
+    assert rows["reason"][0] == "no tile fits into scratchpad and accumulator"
+    assert rows.loc[1, list(RESULTS)].tolist() == costed([{}], "survey_l2").loc[0, list(RESULTS)].tolist()
+
+
 def test_whole_matmul_on_chip_by_hand() -> None:
     """With everything on chip, unit costs and a single tile, accesses are those counted by hand."""
     row = costed(
