@@ -7,11 +7,18 @@ with its reason; it never stops the file.
 from __future__ import annotations
 
 import csv
+import signal
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from functools import partial
+from io import StringIO
 from itertools import islice
+from multiprocessing import get_all_start_methods, get_context
+from os import cpu_count
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 
@@ -21,7 +28,13 @@ from codesign.cost.rows_of_text import Reasons
 from codesign.cost.technology import Technology
 from codesign.errors import InputError
 
-CHUNK_ROWS = 20_000
+Chunk = tuple[list[list[str]], list[str]]
+"""Rows of text, and the header."""
+
+Costed = tuple[str, str, int, int]
+"""Header and rows as text, number of rows, number of infeasible rows."""
+
+CHUNK_ROWS = 10_000
 """Rows held in memory at a time."""
 
 MOST_EXACT = 2.0**53
@@ -44,27 +57,68 @@ def estimate_file(source: Path, target: Path, technology: Technology, options: O
 
     Raises:
         InputError: unreadable file, missing columns, an output that cannot be written, options that have no effect on
-            given mappings, or rows that cannot be calibrated.
+            given mappings, rows that cannot be calibrated, or a worker process that was killed.
     """
     target = _writable(target, source)
     temporary = target.with_name(target.name + ".part")
     rows = infeasible = 0
     try:
         with temporary.open("w", encoding="utf-8", newline="") as out:
-            for chunk, reasons in _chunks(source, options):
-                costed = cost_columns(chunk, technology, options, reasons)
-                _write(out, chunk, costed, header=rows == 0)
-                rows += len(reasons)
-                infeasible += list(costed["feasible"]).count("false")
+            for header, text, number, bad in _costed(_chunks(source, options), technology, options):
+                out.write(text if rows else header + text)
+                rows, infeasible = rows + number, infeasible + bad
         if not rows:
             raise InputError(f"{source}: expected at least one row under the header")
         temporary.replace(target)
+    except BrokenProcessPool:
+        raise InputError(f"{source}: a worker process was killed (out of memory?); nothing was written") from None
     except OSError as error:
         raise InputError(f"{target}: cannot be written: {error.strerror}") from error
     finally:
         with suppress(OSError):  # it may never have been there, nor its folder
             temporary.unlink()
     return rows, infeasible
+
+
+def _costed(chunks: Iterator[Chunk], technology: Technology, options: Options) -> Iterator[Costed]:
+    """Cost chunks in order: the first here, so that kernels are loaded, the others in a process for each core.
+
+    Reading, writing and naming mappings take as long as the kernels, and one process does them one at a time. Where
+    processes cannot be forked (each would start anew, and longer than most files take), all is done here.
+    """
+    work = partial(_cost, technology=technology, options=options)
+    first = next(chunks, None)
+    if first is None:
+        return
+    yield work(first)
+    if "fork" not in get_all_start_methods():
+        yield from map(work, chunks)
+        return
+    waiting: deque[Future[Costed]] = deque()
+    cores = cpu_count() or 1
+    with ProcessPoolExecutor(cores, mp_context=get_context("fork"), initializer=_ignore_interrupts) as pool:
+        for chunk in chunks:
+            waiting.append(pool.submit(work, chunk))
+            if len(waiting) > 2 * cores:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _ignore_interrupts() -> None:
+    """Leave Ctrl-C to the process that was asked; it ends the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _cost(chunk: Chunk, technology: Technology, options: Options) -> Costed:
+    """Return the header and the rows of a costed chunk as text, how many rows there are, and how many infeasible."""
+    columns, reasons = _columns(*chunk)
+    costed = cost_columns(columns, technology, options, reasons)
+    header, text = StringIO(), StringIO()
+    csv.writer(header, lineterminator="\n").writerow([*columns, *costed])
+    fields = zip(*columns.values(), *map(_fields, costed.values()), strict=True)
+    csv.writer(text, lineterminator="\n").writerows(fields)
+    return header.getvalue(), text.getvalue(), len(reasons), list(costed["feasible"]).count("false")
 
 
 def _writable(target: Path, source: Path) -> Path:
@@ -75,14 +129,6 @@ def _writable(target: Path, source: Path) -> Path:
     if resolved.exists() and not resolved.is_file():
         raise InputError(f"{target}: expected the path of a file to write, got a directory or device; give another -o")
     return resolved
-
-
-def _write(out: TextIO, given: Columns, costed: dict[str, Column], *, header: bool) -> None:
-    """Write rows; a whole number without a decimal point, others as Python prints them, nothing where it is NaN."""
-    writer = csv.writer(out, lineterminator="\n")
-    if header:
-        writer.writerow([*given, *costed])
-    writer.writerows(zip(*given.values(), *map(_fields, costed.values()), strict=True))
 
 
 def _fields(column: Column) -> list[str]:
@@ -102,8 +148,8 @@ def _fields(column: Column) -> list[str]:
     return texts
 
 
-def _chunks(source: Path, options: Options) -> Iterator[tuple[Columns, Reasons]]:
-    """Yield rows as columns of text, with the reason of those whose number of fields is wrong."""
+def _chunks(source: Path, options: Options) -> Iterator[Chunk]:
+    """Yield rows of text, with the header."""
     try:
         with source.open(encoding="utf-8-sig", newline="") as file:  # -sig: a byte order mark is no part of a name
             lines = filter(None, csv.reader(file))
@@ -112,7 +158,7 @@ def _chunks(source: Path, options: Options) -> Iterator[tuple[Columns, Reasons]]
                 raise InputError(f"{source}: the file is empty; expected columns {', '.join(REQUIRED)}")
             _check_header(source, header, options)
             while chunk := list(islice(lines, CHUNK_ROWS)):
-                yield _columns(chunk, header)
+                yield chunk, header
     except FileNotFoundError:
         raise InputError(f"{source}: no such file") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -120,6 +166,7 @@ def _chunks(source: Path, options: Options) -> Iterator[tuple[Columns, Reasons]]
 
 
 def _columns(lines: list[list[str]], header: list[str]) -> tuple[Columns, Reasons]:
+    """Return rows as columns of text, with the reason of those whose number of fields is wrong."""
     width = len(header)
     reasons = np.full(len(lines), "", dtype=object)
     if set(map(len, lines)) != {width}:
