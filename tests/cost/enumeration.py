@@ -8,7 +8,7 @@ index them. z holds of the tile of y's free dimension only a part, so the array 
 from __future__ import annotations
 
 from functools import cache
-from itertools import permutations
+from itertools import permutations, product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -194,13 +194,22 @@ def weigh(problem: Problem, counted: Counted, across: Column, serial: bool) -> t
     return np.ceil(busiest * (1 - 1e-12)), energy
 
 
+def is_tight(problem: Problem, block: tuple[int, int], share: float) -> bool:
+    """Whether a buffer holds fewer than 32 words a lane: there equal pieces, which may be smaller, are tried too."""
+    lanes = max(problem.array[0] * block[0], problem.array[1] * block[1])
+    buffers = problem.capacity[:1] if problem.unified else problem.capacity
+    return min(buffers) * share < 32 * lanes * max(problem.words)
+
+
 def points(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     """Cycles and pJ of every mapping that fits."""
     cycles, energies = [np.zeros(0)], [np.zeros(0)]
     for block in problem.blocks:
-        for x, z in permutations(range(3), 2):
-            found = form(problem, x, z, block)
+        for (x, z), perfect in product(permutations(range(3), 2), {problem.perfect, True}):
+            found = form(problem._replace(perfect=perfect), x, z, block)
             for serial, share in problem.modes:
+                if perfect and not problem.perfect and not is_tight(problem, block, share):
+                    continue
                 fits = found.at((found.used <= np.array(problem.capacity)[:, None] * share).all(axis=0))
                 some = weigh(problem, count(problem, fits), fits.steps[1], serial)
                 cycles.append(some[0])
