@@ -32,10 +32,20 @@ def surrogate_errors(data: Path, options: BenchOptions) -> Figures:
 
 
 def cost(data: Path, options: BenchOptions) -> Figures:
-    """Errors and speed of the cost model: cost_validation, then cost_speed; takes some minutes."""
+    """Errors and speed of the cost model: cost_validation, then cost_speed; takes some minutes.
+
+    The errors are told also where the definition of the speed comparison is not there.
+    """
+    from codesign.bench.peer_data import read_peers
+
     if options.write:
         raise InputError("bench cost: --write: nothing is fitted here")
-    return validation_figures(data, options) + speed_figures(data, options)
+    errors = validation_figures(data, options)
+    try:
+        read_peers(data)
+    except InputError as error:
+        return [*errors, {"comparison": "speed", "not_measured": str(error)}]
+    return errors + speed_figures(data, options)
 
 
 def validation_figures(data: Path, options: BenchOptions) -> Figures:

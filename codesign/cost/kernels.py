@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import cache, wraps
 from os import cpu_count
 from pathlib import Path
@@ -63,12 +64,27 @@ def _collector_off() -> Iterator[None]:
             gc.enable()
 
 
+@dataclass
+class _Cores:
+    """How many cores the kernels of this process use."""
+
+    number: int
+
+
+CORES = _Cores(cpu_count() or 1)
+
+
+def use_one_core() -> None:
+    """Keep the kernels of this process on one core, because other processes use the others."""
+    CORES.number = 1
+
+
 def on_all_cores(rows: int, work: Callable[[int, int], None]) -> None:
     """Run `work(start, step)`, a kernel on every step-th row from a start, so that together all rows are done.
 
     One call a core, rows dealt out in turn: costs even out, and no thread asks for the interpreter's lock on its way.
     """
-    cores = min(cpu_count() or 1, rows // FEWEST + 1)
+    cores = min(CORES.number, rows // FEWEST + 1)
     if cores == 1:
         work(0, 1)
         return

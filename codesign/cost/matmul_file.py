@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from codesign.cost.kernels import use_one_core
 from codesign.cost.matmul_given import GIVEN_MAPPING
 from codesign.cost.matmul_rows import REQUIRED, UNCERTAINTY, WRITTEN, Column, Columns, Options, cost_columns
 from codesign.cost.rows_of_text import Reasons
@@ -33,6 +34,9 @@ Chunk = tuple[list[list[str]], list[str]]
 
 Costed = tuple[str, str, int, int]
 """Header and rows as text, number of rows, number of infeasible rows."""
+
+MOST_PROCESSES = 8
+"""One process reads and writes, so more of them would wait."""
 
 CHUNK_ROWS = 10_000
 """Rows held in memory at a time."""
@@ -95,8 +99,8 @@ def _costed(chunks: Iterator[Chunk], technology: Technology, options: Options) -
         yield from map(work, chunks)
         return
     waiting: deque[Future[Costed]] = deque()
-    cores = cpu_count() or 1
-    with ProcessPoolExecutor(cores, mp_context=get_context("fork"), initializer=_ignore_interrupts) as pool:
+    cores = min(cpu_count() or 1, MOST_PROCESSES)
+    with ProcessPoolExecutor(cores, mp_context=get_context("fork"), initializer=_become_worker) as pool:
         for chunk in chunks:
             waiting.append(pool.submit(work, chunk))
             if len(waiting) > 2 * cores:
@@ -105,9 +109,10 @@ def _costed(chunks: Iterator[Chunk], technology: Technology, options: Options) -
             yield waiting.popleft().result()
 
 
-def _ignore_interrupts() -> None:
-    """Leave Ctrl-C to the process that was asked; it ends the others."""
+def _become_worker() -> None:
+    """Leave Ctrl-C to the process that was asked, which ends the others; and leave the other cores to those."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    use_one_core()
 
 
 def _cost(chunk: Chunk, technology: Technology, options: Options) -> Costed:

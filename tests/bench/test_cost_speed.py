@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from codesign import bench
 from codesign.bench import cost_speed, run_bench, scalesim, zigzag
 from codesign.bench.enumeration import EnumeratedMachine, best_edp
 from codesign.bench.peer_data import COST_MODEL, PeerData, read_peers
@@ -141,3 +142,12 @@ def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
         run_bench("cost_speed", tmp_path / "nowhere")
     with pytest.raises(InputError, match="--write: nothing is fitted here"):
         run_bench("cost_speed", tmp_path, write=True)
+
+
+def test_errors_are_told_without_the_peers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`bench cost` on data without the definition of the peers' machines tells the errors, and what is missing."""
+    found = {"comparison": "given mappings"}
+    monkeypatch.setattr(bench, "validation_figures", lambda *_: [found])
+    rows = run_bench("cost", tmp_path)
+    assert rows[0] == found
+    assert str(tmp_path) in rows[1]["not_measured"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import os
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,22 @@ def test_files_longer_than_a_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert len(set(outputs)) == 1
     read = pd.read_csv(tmp_path / "out.csv", dtype=str)
     pd.testing.assert_frame_equal(table, read[list(table.columns)])
+
+
+def test_a_worker_that_is_killed_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a process for a later chunk dies, the file is refused by name and nothing is left behind."""
+    here, cost = os.getpid(), matmul_file.cost_columns
+
+    def die_elsewhere(*args: Any) -> Any:
+        if os.getpid() != here:
+            os._exit(9)
+        return cost(*args)
+
+    monkeypatch.setattr(matmul_file, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(matmul_file, "cost_columns", die_elsewhere)
+    with pytest.raises(InputError, match=r"in\.csv: a worker process was killed"):
+        through_a_file(tmp_path, "\n".join([HEADER, *[LINE] * 5]))
+    assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
 
 
 @pytest.mark.long
