@@ -1,0 +1,41 @@
+"""What the verbs share: the application, arguments that several take, and JSON as they print it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    name="codesign",
+    help="Search transformer shapes and accelerators together.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+class Fidelity(StrEnum):
+    """Assumptions about time."""
+
+    ideal = "ideal"
+    calibrated = "calibrated"
+
+
+Space = Annotated[str, typer.Argument(metavar="SPACE", help="Search space: a shipped name or a .toml file.")]
+CostModel = Annotated[str, typer.Argument(metavar="COST", help="Cost model: a shipped name or a .toml file.")]
+RunDirectory = Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a run.")]
+TimeFidelity = Annotated[
+    Fidelity, typer.Option(help="Time: ideal = roofline, Timeloop's assumptions; calibrated = as RTL.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def print_json(value: Any) -> None:
+    """Print plain data as one line of JSON."""
+    import msgspec
+
+    typer.echo(msgspec.json.encode(value).decode())

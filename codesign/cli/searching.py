@@ -1,0 +1,130 @@
+"""Verbs about runs: search, resume, front, report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from codesign.cli.options import AsJson, CostModel, Fidelity, RunDirectory, Space, TimeFidelity, app, print_json
+from codesign.errors import InputError
+
+
+@app.command(epilog="Example: codesign search survey_lm gemmini_40nm --budget 5000 --seed 1")
+def search(
+    space: Space,
+    cost: CostModel,
+    proxy: Annotated[
+        str | None, typer.Option(help="Accuracy proxy: a name or module:function [default: the space's].")
+    ] = None,
+    scenario: Annotated[Path | None, typer.Option(help="A .toml file whose [scenario] replaces the space's.")] = None,
+    fidelity: TimeFidelity = Fidelity.ideal,
+    algorithm: Annotated[str, typer.Option(help="Search algorithm.")] = "nsga2",
+    budget: Annotated[int, typer.Option(help="Distinct designs to evaluate.")] = 10_000,
+    population: Annotated[int, typer.Option(help="Designs a generation.")] = 100,
+    seed: Annotated[int, typer.Option(help="The search is a function of its inputs and this number.")] = 0,
+    run: Annotated[Path | None, typer.Option(help="New directory for the run [default: runs/SPACE-COST-NNN].")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Search a space under a cost model; record the run, print its front, write its report."""
+    from codesign import terminal
+    from codesign.interruption import interruptible
+    from codesign.optimize import loop
+
+    with terminal.search_progress(budget) as watch:
+        found = interruptible(
+            lambda keep: loop.search(
+                space,
+                cost,
+                proxy=proxy,
+                scenario=scenario,
+                fidelity=fidelity.value,
+                algorithm=algorithm,
+                budget=budget,
+                population=population,
+                seed=seed,
+                directory=run,
+                watch=keep(watch),
+            )
+        )
+    _finish(found, as_json)
+
+
+@app.command(epilog="Example: codesign resume runs/survey_lm-gemmini_40nm-001 --budget 20000")
+def resume(
+    run: RunDirectory,
+    budget: Annotated[int | None, typer.Option(help="Extend the run to this many evaluations.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Continue an interrupted run, or extend a finished one; the record is that of an undisturbed search."""
+    from codesign import terminal
+    from codesign.interruption import interruptible
+    from codesign.optimize import loop
+    from codesign.run import open_run
+
+    with terminal.search_progress(budget or open_run(run).manifest.budget) as watch:
+        found = interruptible(lambda keep: loop.resume(run, budget=budget, watch=keep(watch)))
+    _finish(found, as_json)
+
+
+@app.command(epilog="Example: codesign front runs/reference --where 'area_mm2 < 1 and perplexity <= baseline * 1.045'")
+def front(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories of runs; several give one front.")],
+    where: Annotated[str | None, typer.Option(help="Keep front designs that fulfil a condition on columns.")] = None,
+    pick: Annotated[
+        str | None,
+        typer.Option(help="One design: knee, an id, or 'min COLUMN where CONDITION' (all feasible)."),
+    ] = None,
+    as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+) -> None:
+    """Print the Pareto front of a run, some of it, or one design; or the joint front of several runs."""
+    from codesign import terminal
+    from codesign.picks import choose
+    from codesign.run import open_run
+    from codesign.tables import front_record, front_table
+
+    if as_json and as_csv:
+        raise InputError("--json and --csv: expected one of them")
+    chosen = choose([open_run(run) for run in runs], where, pick)
+    if as_json:
+        print_json(front_record(chosen))
+    elif as_csv:
+        typer.echo(front_table(chosen).to_csv(), nl=False)
+    elif where is None and pick is None and len(chosen) == 1:
+        terminal.print_run(chosen[0][0])
+    else:
+        if not any(len(ids) for _, ids in chosen):
+            terminal.out.print(f"no design of the front fulfils {where!r}")
+            return
+        for run, ids in chosen:
+            if len(chosen) > 1:
+                terminal.out.print(f"{run.name}: {len(ids)} designs of the joint front")
+            terminal.out.print(terminal.front_table(run, ids.tolist()))
+
+
+@app.command(epilog="Example: codesign report runs/reference -o report.html")
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories of runs.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The page to write.")] = Path("report.html"),
+) -> None:
+    """Write one interactive HTML page about runs; it needs no network."""
+    from codesign.report import write_report
+    from codesign.run import open_run
+
+    typer.echo(write_report([open_run(run) for run in runs], output))
+
+
+def _finish(found: Any, as_json: bool) -> None:
+    from codesign import terminal
+    from codesign.report import write_report
+    from codesign.tables import front_record
+
+    if as_json:
+        print_json(front_record([(found, found.front_ids())]))
+    else:
+        terminal.print_run(found)
+    page = write_report([found], found.directory / "report.html")
+    if not as_json:
+        terminal.out.print(f"run {found.directory}   report {page}")
