@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -14,6 +15,22 @@ from codesign.space import SearchSpace
 FIXED = 1
 DRAWN = 2
 """What random numbers are for: the second number of their seed, so that streams never meet."""
+
+
+class Draws(Protocol):
+    """What a training asks for: `Sampler` has it, and `alone.Only`, which draws one sub-network again and again."""
+
+    def largest(self) -> Setting:
+        """Return the sub-network that teaches the others."""
+
+    def smallest(self) -> Setting:
+        """Return the one at the other end."""
+
+    def fixed(self, count: int) -> list[Setting]:
+        """Return sub-networks to measure again and again."""
+
+    def sandwich(self, step: int, random_settings: int) -> list[Setting]:
+        """Return the sub-networks of a step, the largest first."""
 
 
 @dataclass(frozen=True)

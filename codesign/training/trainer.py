@@ -20,7 +20,7 @@ from codesign.training.data import Batches, TrainingText
 from codesign.training.errors import TrainingError
 from codesign.training.identity import Identity
 from codesign.training.recipe import OptimiserTable, Recipe
-from codesign.training.sampling import Sampler
+from codesign.training.sampling import Draws
 from codesign.training.schedule import at_step, learning_rate
 from codesign.training.steps import one_step
 
@@ -57,6 +57,7 @@ class Step:
     largest: float
     """Losses with the text, nats a token, on this worker's windows."""
     smallest: float
+    """The largest's again where a step trains one sub-network."""
     random: float | None
     """Mean of the drawn sub-networks; None where there are none."""
     learning_rate: float
@@ -77,7 +78,7 @@ class Trainer:
     model: Elastic
     identity: Identity
     text: TrainingText
-    sampler: Sampler
+    sampler: Draws
     device: str
     worker: Worker
     position: Position = BEGINNING
@@ -144,7 +145,7 @@ class Trainer:
             step=step + 1,
             steps=recipe.steps,
             largest=losses[0],
-            smallest=losses[1],
+            smallest=losses[min(1, len(losses) - 1)],
             random=math.fsum(drawn) / len(drawn) if drawn else None,
             learning_rate=rate,
             gradient_norm=gradient_norm,
@@ -175,7 +176,7 @@ class Trainer:
 
     def _check(self, step: int, rate: float, losses: list[float], gradient_norm: float) -> None:
         kinds = ["the largest", "the smallest", *(f"drawn sub-network {i}" for i in range(len(losses) - 2))]
-        named = [*((f"the loss of {kind}", loss) for kind, loss in zip(kinds, losses, strict=True))]
+        named = [*((f"the loss of {kind}", loss) for kind, loss in zip(kinds, losses, strict=False))]
         for what, value in (*named, ("the norm of the gradient", gradient_norm)):
             if not math.isfinite(value):
                 raise self._diverged(step, rate, f"{what} is {value}")
