@@ -6,7 +6,7 @@ own, so that the memory is that of one sub-network.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 import torch
@@ -19,11 +19,17 @@ from codesign.elastic.transformer import Elastic
 from codesign.training.losses import soft_targets, taught_loss
 from codesign.training.recipe import Recipe
 
+Learn = Callable[[Setting, Tensor | None], tuple[Tensor, Tensor, Tensor | None]]
+"""(sub-network, lesson of the largest or None) -> its loss, the detached part that labels alone give, its own lesson.
+
+The largest is asked first and gets no lesson; what it returns is that of the others.
+"""
+
 
 def one_step(
     model: Elastic, batch: Tensor, settings: Sequence[Setting], recipe: Recipe, spans: SoftSpans | None = None
 ) -> Tensor:
-    """Leave the mean gradient of the sub-networks in `.grad`; the weights are not changed.
+    """Leave the mean gradient of the sub-networks of a language model in `.grad`; the weights are not changed.
 
     Args:
         model: a language model.
@@ -35,22 +41,33 @@ def one_step(
     Returns:
         (k,) cross-entropies with the text, nats a token, detached; without the distillation's part.
     """
-    _forget_gradients(model, spans)
-    inputs, targets = batch[:, :-1].contiguous(), batch[:, 1:].flatten()
-    table = recipe.sandwich
-    logits = _logits(model, inputs, settings[0], recipe, spans)
-    loss = functional.cross_entropy(logits, targets)
-    ((loss + span_loss(settings[0], recipe, spans)) / len(settings)).backward()  # type: ignore[no-untyped-call]
-    lesson = soft_targets(logits, table.temperature) if table.distillation else None
-    del logits
-    losses = [loss.detach()]
-    of_largest = _take_gradients(model) if table.gradient_projection else {}
-    for setting in settings[1:]:
+    inputs, targets, table = batch[:, :-1].contiguous(), batch[:, 1:].flatten(), recipe.sandwich
+
+    def learn(setting: Setting, lesson: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
         logits = _logits(model, inputs, setting, recipe, spans)
-        if lesson is None:
-            total = hard = functional.cross_entropy(logits, targets)
-        else:
-            total, hard = taught_loss(logits, targets, lesson, table.distillation, table.temperature)
+        if lesson is not None:
+            return *taught_loss(logits, targets, lesson, table.distillation, table.temperature), None
+        loss = functional.cross_entropy(logits, targets)
+        return loss, loss.detach(), soft_targets(logits, table.temperature) if table.distillation else None
+
+    return sandwich_step(model, settings, recipe, spans, learn)
+
+
+def sandwich_step(
+    model: Elastic, settings: Sequence[Setting], recipe: Recipe, spans: SoftSpans | None, learn: Learn
+) -> Tensor:
+    """Leave the mean gradient of k sub-networks in `.grad`, of whatever `learn` says that they learn.
+
+    Returns:
+        (k,) losses without the distillation's part, detached.
+    """
+    _forget_gradients(model, spans)
+    total, hard, lesson = learn(settings[0], None)
+    ((total + span_loss(settings[0], recipe, spans)) / len(settings)).backward()  # type: ignore[no-untyped-call]
+    losses = [hard.detach()]
+    of_largest = _take_gradients(model) if recipe.sandwich.gradient_projection else {}
+    for setting in settings[1:]:
+        total, hard, _ = learn(setting, lesson)
         ((total + span_loss(setting, recipe, spans)) / len(settings)).backward()  # type: ignore[no-untyped-call]
         losses.append(hard.detach())
     for name, parameter in model.named_parameters():
