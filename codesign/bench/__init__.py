@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from codesign.errors import InputError, unknown_name
+
+if TYPE_CHECKING:
+    from codesign.bench.study_train import Trainings
 
 Figures = list[dict[str, Any]]
 
@@ -23,9 +26,11 @@ class BenchOptions:
     scalesim_python: Path | None = None
     """cost_speed: the interpreter of an environment with SCALE-Sim, which needs numpy < 2."""
     table: Path | None = None
-    """surrogate: one table of trained nets, instead of those of the reference data."""
+    """surrogate: one table of trained nets, instead of those of the reference data. proxies: the nets of the study."""
     train_size: int | None = None
     """surrogate, with a table: fit to so many nets and judge on all others."""
+    trainings: Trainings | None = None
+    """proxies: train the networks of the study instead of judging by them."""
 
 
 def surrogate_errors(data: Path, options: BenchOptions) -> Figures:
@@ -106,6 +111,15 @@ def score_ranks(data: Path, options: BenchOptions) -> Figures:
     return run(data, options.large)
 
 
+def proxy_ranks(_data: Path, options: BenchOptions) -> Figures:
+    """The study: networks trained on their own (--train-to), and how every proxy ranks them."""
+    if options.trainings is not None:
+        from codesign.bench.study_train import train_study
+
+        return train_study(options.trainings)
+    raise InputError("bench proxies: expected --train-to DIR")
+
+
 def peer_ratios(data: Path, _options: BenchOptions) -> Figures:
     """Our optimal mappings beside those of AccelForge, ZigZag and Timeloop, each counted its way."""
     from codesign.bench.peers import run
@@ -133,13 +147,17 @@ BENCHES: dict[str, Callable[[Path, BenchOptions], Figures]] = {
     "supernet": network_figures,
     "published": published_figures,
     "scores": score_ranks,
+    "proxies": proxy_ranks,
 }
 
 WRITING = ("surrogate",)
 """Benchmarks that can write what they fitted into the package."""
 
 
-WITHOUT_DATA = ("sensitivity", "supernet", "survey", "text")
+WITH_TABLE = ("proxies", "surrogate")
+"""Benchmarks that take a table of trained networks."""
+
+WITHOUT_DATA = ("proxies", "sensitivity", "supernet", "survey", "text")
 """Benchmarks that need no reference data."""
 
 
@@ -152,8 +170,12 @@ def run_bench(name: str, data: Path | None, options: BenchOptions | None = None)
     options = options or BenchOptions()
     if name not in BENCHES:
         raise unknown_name("benchmark", name, BENCHES)
-    if name != "surrogate" and (options.table or options.train_size):
-        raise InputError(f"bench {name}: a table and --train-size are for surrogate; leave them out")
+    if options.table and name not in WITH_TABLE:
+        raise InputError(f"bench {name}: a table is for {', '.join(WITH_TABLE)}; leave it out")
+    if options.train_size and name != "surrogate":
+        raise InputError(f"bench {name}: --train-size is for surrogate; leave it out")
+    if options.trainings is not None and name != "proxies":
+        raise InputError(f"bench {name}: --train-to is for proxies; leave it out")
     if options.train_size and not options.table:
         raise InputError("bench surrogate: --train-size: expected with a table of trained nets, got none")
     if data is None and options.table is None and name not in WITHOUT_DATA:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from codesign.cli.options import AsJson, RunDirectory, app, print_json
+
+if TYPE_CHECKING:
+    from codesign.bench.study_train import Trainings
 
 
 @app.command(epilog="Example: codesign export runs/reference --pick knee --format huggingface,json --to chosen/")
@@ -47,11 +50,30 @@ def list_(as_json: AsJson = False) -> None:
             typer.echo(f"  {name:<22}{description}")
 
 
+TrainTo = Annotated[
+    Path | None, typer.Option(help="proxies: train the networks of the study, one line in this directory each.")
+]
+StudySpace = Annotated[str, typer.Option(help="With --train-to: search space, a shipped name or a .toml file.")]
+StudyRecipe = Annotated[str, typer.Option(help="With --train-to: recipe, a shipped name or a .toml file.")]
+
+
+def _trainings(directory: Path, space: str, recipe: str, numbers: tuple[int, int, int], part: str) -> Trainings:
+    """Return what --train-to and its options ask for; `numbers` are count, repeats, and seed."""
+    from codesign.training.process import one_thread_an_operation, yield_waiting_threads
+
+    yield_waiting_threads()
+    one_thread_an_operation()  # several processes share the cores, and the networks are small
+    from codesign.bench.study_train import Trainings, part_of
+
+    return Trainings(directory, space, recipe, *numbers, part_of(part), report=lambda line: typer.echo(line, err=True))
+
+
 @app.command(epilog="Example: codesign bench surrogate --data ../shared/data")
 def bench(
     name: Annotated[str, typer.Argument(help="What to measure; an unknown name lists the known ones.")],
     table: Annotated[
-        Path | None, typer.Argument(help="surrogate: one table of trained nets, instead of --data.")
+        Path | None,
+        typer.Argument(help="surrogate: one table of trained nets, instead of --data; proxies: those of the study."),
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Directory of the reference data.")] = None,
     train_size: Annotated[int | None, typer.Option(help="surrogate: fit to so many nets of the table.")] = None,
@@ -60,12 +82,20 @@ def bench(
     scalesim_python: Annotated[
         Path | None, typer.Option(help="cost_speed: interpreter of an environment with SCALE-Sim (numpy < 2).")
     ] = None,
+    train_to: TrainTo = None,
+    space: StudySpace = "sotu_lm",
+    recipe: StudyRecipe = "sotu_study",
+    count: Annotated[int, typer.Option(help="With --train-to: networks.", min=1)] = 24,
+    repeats: Annotated[int, typer.Option(help="With --train-to: of these, trained with a second seed too.")] = 3,
+    seed: Annotated[int, typer.Option(help="With --train-to: of which networks are drawn.")] = 0,
+    part: Annotated[str, typer.Option(help="With --train-to: K/N, the K-th (from 0) of N processes.")] = "0/1",
     as_json: AsJson = False,
 ) -> None:
     """Measure against reference data and print named figures."""
     from codesign.bench import BenchOptions, run_bench
 
-    options = BenchOptions(write, large, scalesim_python, table, train_size)
+    asked = None if train_to is None else _trainings(train_to, space, recipe, (count, repeats, seed), part)
+    options = BenchOptions(write, large, scalesim_python, table, train_size, asked)
     figures = run_bench(name, data, options)
     if as_json:
         print_json({"format": 1, "bench": name, "figures": figures})
