@@ -65,7 +65,8 @@ def _layer(
     """(b, t, d) attention, then FFN; a removed sublayer takes its norm and residual with it."""
     bits = setting.activation_bits
     if layer.attention_norm is not None:
-        seen = visible(x.shape[1], setting.span, a.causal, real, bias, x.device)
+        span = setting.span if setting.span < a.context else 0  # as in a shape: the context or more is all
+        seen = visible(x.shape[1], span, a.causal, real, bias, x.device)
         y = attention(_before(x, layer.attention_norm, a), layer, seen, bits, a)
         x = _after(x + y, layer.attention_norm, a)
     if layer.ffn_norm is not None:
