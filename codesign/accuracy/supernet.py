@@ -14,7 +14,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
 import numpy as np
 
 from codesign.accuracy.proxy import SHAPE_GENES, Errors, Quality
@@ -100,11 +99,11 @@ class Supernet:
         from codesign.text.tokenizer import Tokenizer, shipped_tokenizer
         from codesign.training.data import validation_windows
         from codesign.training.folder import TOKENIZER
-        from codesign.training.recipe import Recipe
+        from codesign.training.recipe import text_of
 
         card, own = self.card, self.directory / TOKENIZER
         tokenizer = Tokenizer.read(own) if own.exists() else shipped_tokenizer(card.corpus, card.tokenizer)
-        cut = validation_windows(msgspec.toml.decode(card.recipe, type=Recipe).text, tokenizer)
+        cut = validation_windows(text_of(card.recipe), tokenizer)
         chosen: Tokens = cut[np.linspace(0, len(cut) - 1, min(self.window_count, len(cut))).astype(np.int64)]
         return chosen
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from codesign.training.durable import write_folder
 from codesign.training.errors import CheckpointError, TrainingError
 from codesign.training.identity import Identity, differences, shown
+from codesign.training.optimiser import Optimiser
 
 FOLDER = "checkpoints"
 MODEL, OPTIMISER, STATE = "model.safetensors", "optimiser.safetensors", "state.json"
@@ -51,9 +52,7 @@ class _State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     digests: dict[str, str]
 
 
-def save(
-    directory: Path, parameters: Parameters, optimiser: torch.optim.Optimizer, at: Position, identity: Identity
-) -> Path:
+def save(directory: Path, parameters: Parameters, optimiser: Optimiser, at: Position, identity: Identity) -> Path:
     """Write a checkpoint of a training directory and remove the oldest; returns its folder.
 
     Raises:
@@ -90,7 +89,7 @@ def last_good(path: Path | None) -> str:
     return f"the last good checkpoint is {path}" if path else "there is no checkpoint yet"
 
 
-def restore(path: Path, parameters: Parameters, optimiser: torch.optim.Optimizer, identity: Identity) -> Position:
+def restore(path: Path, parameters: Parameters, optimiser: Optimiser, identity: Identity) -> Position:
     """Put a checkpoint into parameters, their optimiser and torch's random numbers; nothing changes if it is refused.
 
     Raises:
@@ -109,7 +108,7 @@ def restore(path: Path, parameters: Parameters, optimiser: torch.optim.Optimizer
     torch.set_rng_state(rest.pop(RANDOM))
     for key, tensor in rest.items():
         name, _, field = key.rpartition("/")
-        optimiser.state[parameters[name]][field] = tensor.to(parameters[name].device)
+        optimiser.state(parameters[name])[field] = tensor.to(parameters[name].device)
     return state.position
 
 
@@ -126,12 +125,12 @@ def _all(directory: Path) -> list[Path]:
     return sorted((directory / FOLDER).glob("step-*"))
 
 
-def _optimiser_tensors(parameters: Parameters, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+def _optimiser_tensors(parameters: Parameters, optimiser: Optimiser) -> dict[str, Tensor]:
     """Tensors `parameter/field` (moments, step count), and torch's random numbers."""
     found = {
         f"{name}/{field}": value
         for name, parameter in parameters.items()
-        for field, value in optimiser.state.get(parameter, {}).items()
+        for field, value in optimiser.state(parameter).items()
     }
     return _on_cpu(found) | {RANDOM: torch.get_rng_state()}
 

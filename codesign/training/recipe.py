@@ -37,8 +37,28 @@ class TextTable(_Table, frozen=True):
     """Tokens of a training window (and positions of the model)."""
 
 
+class SentencesTable(_Table, frozen=True):
+    """Sentences with a class each. A recipe with this table trains a classifier, and one without a language model.
+
+    The text's corpus is then a shipped one with classes ("sotu": the period of the address), or a loader: "tsv" (`path`
+    is a folder with train.tsv and dev.tsv, as GLUE has them) or "rated" (`path` is a file or a folder of rated
+    sentences, of which index % 20 == 10 is validation). The window is the most tokens of a sentence; longer ones are
+    cut.
+    """
+
+    classes: Annotated[int, msgspec.Meta(ge=2)]
+    """Of "sotu": into how many periods the years are cut; of your own text: how many are expected."""
+    text: str
+    """Column of a TSV file; "" otherwise."""
+    label: str
+    """Column of a TSV file; "" otherwise."""
+    exits: Literal["none", "equal", "depth"]
+    """Classifiers, and their weights in the loss: one after the last layer; one after every layer, all equal (BERxiT's
+    joint training, Xin 2021); the same in proportion to the layer's number (Kaya 2019; PABEE, Zhou 2020)."""
+
+
 class OptimiserTable(_Table, frozen=True):
-    """AdamW (Loshchilov and Hutter 2019) with a linear warm-up and a cosine decay."""
+    """AdamW (Loshchilov and Hutter 2019), and of whatever optimiser a linear warm-up and a cosine decay."""
 
     learning_rate: Positive
     """At the end of the warm-up."""
@@ -46,12 +66,20 @@ class OptimiserTable(_Table, frozen=True):
     beta2: BelowOne
     epsilon: Positive
     weight_decay: NotNegative
-    """Of matrices; biases and norms are not decayed."""
+    """Of matrices, Muon's too; biases and norms are not decayed."""
     warmup_steps: Natural
     floor: Fraction
     """Learning rate after the last step, as a fraction of the highest."""
     clip: Positive
     """The norm of all gradients together is cut to this."""
+
+
+class MuonTable(_Table, frozen=True):
+    """Muon (Jordan 2024) for the matrices inside the layers; AdamW trains the rest, or all."""
+
+    learning_rate: NotNegative
+    """At the end of the warm-up, in the scale of AdamW's (Liu 2025); 0 = AdamW trains all."""
+    momentum: BelowOne
 
 
 class SandwichTable(_Table, frozen=True):
@@ -91,7 +119,7 @@ class EvaluationTable(_Table, frozen=True):
 
     every: Count
     windows: Count
-    """The first so many windows, the same each time."""
+    """The first so many windows, the same each time; of a classifier so many sentences, spread over all."""
     batch: Count
     random_settings: Natural
     """Fixed sub-networks that are measured besides the largest and the smallest."""
@@ -104,7 +132,7 @@ class CheckpointTable(_Table, frozen=True):
     every_minutes: Positive
 
 
-class Recipe(_Table, frozen=True):
+class Recipe(_Table, frozen=True, kw_only=True):
     """Everything that decides a training besides the search space."""
 
     format: Literal[1]
@@ -112,7 +140,7 @@ class Recipe(_Table, frozen=True):
     seed: Natural
     steps: Count
     batch: Count
-    """Windows a step, in all workers together."""
+    """Windows (sentences of a classifier) a step, in all workers together."""
     threads: Count
     """CPU threads; the weights depend on them in their last bits."""
     precision: Literal["float32", "bfloat16"]
@@ -121,7 +149,10 @@ class Recipe(_Table, frozen=True):
     divergence: Positive
     """Nats by which the smoothed loss of the largest may rise above its lowest before the training stops."""
     text: TextTable
+    sentences: SentencesTable | None = None
+    """Left out in the recipe of a language model."""
     optimiser: OptimiserTable
+    muon: MuonTable
     sandwich: SandwichTable
     spans: SpanTable
     pruning: PruningTable
@@ -143,6 +174,15 @@ def read_recipe(name_or_path: str | Path, seed: int | None = None, steps: int | 
     except InputError as error:
         raise InputError(f"{document.origin}: {error}") from None
     return files.Document(document.name, document.origin, document.text, recipe)
+
+
+class _OnlyText(msgspec.Struct, frozen=True):
+    text: TextTable
+
+
+def text_of(recipe: str) -> TextTable:
+    """Return the text of a recipe that was kept with a trained network, perhaps by an older version with less tables."""
+    return msgspec.toml.decode(recipe, type=_OnlyText).text
 
 
 def _check(recipe: Recipe) -> None:

@@ -17,11 +17,11 @@ from codesign.elastic.transformer import Elastic
 from codesign.space import SearchSpace
 from codesign.training.data import Batches, TrainingText
 from codesign.training.identity import identity_of
+from codesign.training.optimiser import Optimiser
 from codesign.training.recipe import Recipe
 from codesign.training.sampling import Sampler
 from codesign.training.schedule import at_step
 from codesign.training.steps import autocast, one_step
-from codesign.training.trainer import adamw
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def throughput(space: SearchSpace, recipe: Recipe, text: TrainingText, steps: in
     chosen = min(sizes, key=lambda setting: abs(sizes[setting] - average))
     model = Elastic(identity.architecture, recipe.seed)
     plain = extract(model, uncompressed(chosen)).train()
-    ours, theirs = adamw(dict(model.named_parameters()), recipe.optimiser), _optimiser(plain, recipe)
+    ours, theirs = (Optimiser(dict(one.named_parameters()), recipe) for one in (model, plain))
     batches = Batches(text.train.tokens, recipe.text.window, recipe.batch, recipe.seed)
     seconds: list[tuple[float, float]] = []
     for step, sandwich in enumerate(sandwiches):
@@ -99,25 +99,21 @@ def _sandwich(sampler: Sampler, recipe: Recipe, step: int, *, dense: bool) -> li
     return [uncompressed(setting) if dense else at_step(setting, recipe.steps, recipe.pruning) for setting in drawn]
 
 
-def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
-    return adamw(dict(model.named_parameters()), recipe.optimiser)
-
-
 def _sandwich_step(
-    model: Elastic, optimiser: torch.optim.Optimizer, batch: torch.Tensor, settings: Sequence[Setting], recipe: Recipe
+    model: Elastic, optimiser: Optimiser, batch: torch.Tensor, settings: Sequence[Setting], recipe: Recipe
 ) -> None:
     one_step(model, batch, settings, recipe)
     nn.utils.clip_grad_norm_(model.parameters(), recipe.optimiser.clip)
-    optimiser.step()
+    optimiser.step(1.0)
 
 
-def _plain_step(model: nn.Module, optimiser: torch.optim.Optimizer, batch: torch.Tensor, recipe: Recipe) -> None:
+def _plain_step(model: nn.Module, optimiser: Optimiser, batch: torch.Tensor, recipe: Recipe) -> None:
     model.zero_grad(set_to_none=True)
     with autocast(batch.device.type, recipe):
         logits = model(batch[:, :-1].contiguous())
     functional.cross_entropy(logits.flatten(0, 1).float(), batch[:, 1:].flatten()).backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(model.parameters(), recipe.optimiser.clip)
-    optimiser.step()
+    optimiser.step(1.0)
 
 
 def _timed(work: Callable[[], None]) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from codesign.training.checkpoint import Position
 from codesign.training.data import Batches, TrainingText
 from codesign.training.errors import TrainingError
 from codesign.training.identity import Identity
-from codesign.training.recipe import OptimiserTable, Recipe
+from codesign.training.optimiser import Optimiser
+from codesign.training.recipe import Recipe
 from codesign.training.sampling import Draws
 from codesign.training.schedule import at_step, learning_rate
 from codesign.training.steps import one_step
@@ -83,7 +84,7 @@ class Trainer:
     worker: Worker
     position: Position = BEGINNING
     spans: SoftSpans | None = field(init=False)
-    optimiser: torch.optim.AdamW = field(init=False)
+    optimiser: Optimiser = field(init=False)
     _since: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -92,7 +93,7 @@ class Trainer:
         if recipe.spans.loss:
             a = self.identity.architecture
             self.spans = SoftSpans(a, recipe.spans.ramp, recipe.spans.start).to(self.device)
-        self.optimiser = adamw(self.parameters(), recipe.optimiser)
+        self.optimiser = Optimiser(self.parameters(), recipe)
         self.batches = Batches(self.text.train.tokens, recipe.text.window, recipe.batch, recipe.seed)
         self._since = time.monotonic()
 
@@ -134,9 +135,7 @@ class Trainer:
         norm = nn.utils.clip_grad_norm_(trained, recipe.optimiser.clip)
         *losses, gradient_norm = torch.cat([found, norm[None]]).tolist()
         self._check(step, rate, losses, gradient_norm)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        self.optimiser.step()
+        self.optimiser.step(rate / recipe.optimiser.learning_rate)
         if self.spans is not None:
             self.spans.clamp()
         self._advance(losses[0])
@@ -195,15 +194,3 @@ class Trainer:
             f"{self.directory}: step {step}: {what} at a learning rate of {rate:.3g}; {kept}; train anew with a lower "
             "optimiser.learning_rate or optimiser.clip, or a longer warm-up"
         )
-
-
-def adamw(parameters: Mapping[str, nn.Parameter], table: OptimiserTable) -> torch.optim.AdamW:
-    """Return the optimiser of named parameters; vectors (biases, norms) and learned spans are not decayed."""
-    decayed = {name for name, p in parameters.items() if p.dim() >= 2 and not name.startswith("spans.")}
-    groups = [
-        {"params": [p for name, p in parameters.items() if name in decayed], "weight_decay": table.weight_decay},
-        {"params": [p for name, p in parameters.items() if name not in decayed], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(
-        groups, lr=table.learning_rate, betas=(table.beta1, table.beta2), eps=table.epsilon, fused=True
-    )

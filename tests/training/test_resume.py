@@ -19,10 +19,10 @@ from codesign.training.loop import train
 from tests.training.conftest import SPACE, MakeRecipe, Space, stop_after, weights
 
 
-@pytest.mark.parametrize("at", [1, 3, 5, 7])
-def test_resuming_gives_equal_bits(tmp_path: Path, space: Space, make_recipe: MakeRecipe, at: int) -> None:
+@pytest.mark.parametrize(("at", "muon"), [(1, 0.01), (3, 0.0), (5, 0.01), (7, 0.0)])
+def test_resuming_gives_equal_bits(tmp_path: Path, space: Space, make_recipe: MakeRecipe, at: int, muon: float) -> None:
     """Stopped after any step and resumed, a training ends with the weights, and the log, of an undisturbed one."""
-    recipe = make_recipe({"spans.loss": 0.01, "spans.ramp": 4})
+    recipe = make_recipe({"spans.loss": 0.01, "spans.ramp": 4, "muon.learning_rate": muon})
     train(space, recipe, tmp_path / "whole")
     stopped = train(space, recipe, tmp_path / "cut", stop=stop_after(at))
     assert (stopped.step, stopped.finished, stopped.stopped_by) == (at, False, signal.SIGTERM)

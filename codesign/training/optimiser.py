@@ -1,0 +1,68 @@
+"""What turns gradients into weights: AdamW for all, or Muon for the matrices inside the layers and AdamW for the rest.
+
+Muon (Jordan 2024) takes the momentum of a matrix to the nearest orthogonal one, so that all directions learn at
+the same pace. In short trainings that is worth much (docs/accuracy.md, "Optimiser").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from codesign.training.recipe import MuonTable, OptimiserTable, Recipe
+
+NOT_INSIDE = ("tokens", "positions", "segments", "heads.", "spans.")
+"""Beginnings of the names of matrices that AdamW trains: tables of embeddings, output layers (Jordan 2024), spans."""
+
+
+class Optimiser:
+    """All parameters of a training, each with the method that trains it."""
+
+    def __init__(self, parameters: Mapping[str, nn.Parameter], recipe: Recipe) -> None:
+        inside = {name for name, p in parameters.items() if p.dim() == 2 and not name.startswith(NOT_INSIDE)}
+        chosen = inside if recipe.muon.learning_rate else set()
+        rest = {name: p for name, p in parameters.items() if name not in chosen}
+        self._methods: list[torch.optim.Optimizer] = [_adamw(rest, recipe.optimiser)] if rest else []
+        if chosen:
+            self._methods.append(_muon([parameters[name] for name in sorted(chosen)], recipe))
+        self._highest = [[group["lr"] for group in method.param_groups] for method in self._methods]
+        self._method_of = {p: m for m in self._methods for group in m.param_groups for p in group["params"]}
+
+    def step(self, share: float) -> None:
+        """Change the weights by their gradients, at a share of the highest learning rate."""
+        for method, highest in zip(self._methods, self._highest, strict=True):
+            for group, rate in zip(method.param_groups, highest, strict=True):
+                group["lr"] = share * rate
+            method.step()
+
+    def state(self, parameter: nn.Parameter) -> dict[str, Tensor]:
+        """Return what is kept about a parameter (moments, step count), to read or to fill."""
+        found: dict[str, Any] = self._method_of[parameter].state[parameter]
+        return found
+
+
+def _adamw(parameters: Mapping[str, nn.Parameter], table: OptimiserTable) -> torch.optim.AdamW:
+    """AdamW (Loshchilov and Hutter 2019); vectors (biases, norms) and learned spans are not decayed."""
+    decayed = {name for name, p in parameters.items() if p.dim() >= 2 and not name.startswith("spans.")}
+    groups = [
+        {"params": [p for name, p in parameters.items() if name in decayed], "weight_decay": table.weight_decay},
+        {"params": [p for name, p in parameters.items() if name not in decayed], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        groups, lr=table.learning_rate, betas=(table.beta1, table.beta2), eps=table.epsilon, fused=True
+    )
+
+
+def _muon(parameters: list[nn.Parameter], recipe: Recipe) -> torch.optim.Muon:
+    """Muon, its steps scaled by 0.2 sqrt(larger side), so that they are as long as AdamW's (Liu 2025, eq. 4)."""
+    table: MuonTable = recipe.muon
+    return torch.optim.Muon(
+        parameters,
+        lr=table.learning_rate,
+        weight_decay=recipe.optimiser.weight_decay,
+        momentum=table.momentum,
+        adjust_lr_fn="match_rms_adamw",
+    )
