@@ -1,0 +1,205 @@
+"""The text of a classifier's training: labelled sentences as numbers, and which of them a step sees."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from codesign.design import IntArray
+from codesign.errors import InputError
+from codesign.text.labelled import LabelledText, labelled, read_rated, read_tsv
+from codesign.text.periods import sentences_by_period
+from codesign.text.splits import split
+from codesign.text.tokenizer import SHIPPED, Tokenizer, shipped_tokenizer, train_tokenizer
+from codesign.training.data import ORDER
+from codesign.training.recipe import SentencesTable, TextTable
+
+POOL = 16
+"""Batches whose sentences are sorted by length together, so that little of a batch is padding."""
+
+
+class SentenceBatch(NamedTuple):
+    """Some sentences, as long as the longest of them."""
+
+    tokens: Tensor  # (b, t) long
+    real: Tensor  # (b, t) True where a token is no padding
+    labels: Tensor  # (b,) long
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """Labelled sentences as tokens."""
+
+    tokens: npt.NDArray[np.int32]  # (n, window); behind the sentence, ends of documents
+    lengths: IntArray  # (n,) tokens of the sentence itself, 1 to window
+    labels: IntArray  # (n,)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, places: IntArray) -> Sentences:
+        """Return some of the sentences."""
+        return Sentences(self.tokens[places], self.lengths[places], self.labels[places])
+
+    def spread(self, count: int) -> Sentences:
+        """Return so many, evenly spread over all; all where there are fewer."""
+        return self.take(np.linspace(0, len(self) - 1, min(count, len(self))).astype(np.int64))
+
+    def batch(self, device: torch.device | str) -> SentenceBatch:
+        """Return all of them as tensors."""
+        longest = int(self.lengths.max())
+        real = np.arange(longest) < self.lengths[:, None]
+        arrays = (self.tokens[:, :longest].astype(np.int64), real, self.labels)
+        return SentenceBatch(*(torch.as_tensor(array, device=device) for array in arrays))
+
+
+@dataclass(frozen=True)
+class SentenceText:
+    """A training's sentences."""
+
+    tokenizer: Tokenizer
+    classes: tuple[str, ...]
+    table: SentencesTable
+    train: Sentences
+    validation: Sentences
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the tokenizer's file, the classes' names, and all tokens and labels."""
+        arrays = [array for part in (self.train, self.validation) for array in (part.tokens, part.lengths, part.labels)]
+        texts = (self.tokenizer.text(), "\n".join(self.classes))
+        parts = [text.encode() for text in texts] + [array.tobytes() for array in arrays]
+        return hashlib.sha256(b"".join(parts)).hexdigest()
+
+    @property
+    def head(self) -> dict[str, Any]:
+        """The fields of an `Architecture` that the task decides."""
+        exits = self.table.exits != "none"
+        return {"task": "classification", "classes": len(self.classes), "exits": exits, "pooling": "mean"}
+
+
+@dataclass
+class SentenceBatches:
+    """The sentences of each step. An epoch is an order of its own; what fills no batch waits for the next epoch.
+
+    Raises:
+        InputError: fewer sentences than a batch.
+    """
+
+    sentences: Sentences
+    size: int
+    seed: int
+    _known: dict[int, IntArray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(self.sentences) < self.size:
+            raise InputError(
+                f"batch: expected at most the {len(self.sentences)} training sentences, got {self.size}; give more "
+                "text or a smaller batch"
+            )
+
+    def at(self, step: int) -> IntArray:
+        """Return the (size,) places of a step's sentences, the same whatever was asked before."""
+        epoch, place = divmod(step, len(self.sentences) // self.size)
+        if epoch not in self._known:
+            self._known = {epoch: self._order(epoch)}
+        return np.asarray(self._known[epoch][place])
+
+    def _order(self, epoch: int) -> IntArray:
+        """(batches, size) places in the order of training: batches of about equally long sentences, shuffled."""
+        rng = np.random.default_rng((self.seed, ORDER, epoch))
+        shuffled = rng.permutation(len(self.sentences))
+        pools = np.split(shuffled, np.arange(0, len(shuffled), POOL * self.size)[1:])
+        ordered = np.concatenate([pool[np.argsort(self.sentences.lengths[pool], kind="stable")] for pool in pools])
+        count = len(ordered) // self.size
+        return np.asarray(rng.permutation(ordered[: count * self.size].reshape(count, self.size)))
+
+
+def sentence_text(table: TextTable, sentences: SentencesTable, tokenizer: Tokenizer | None = None) -> SentenceText:
+    """Read the sentences of a recipe and cut them into tokens.
+
+    Args:
+        table: which text, the vocabulary, and the most tokens of a sentence.
+        sentences: what the classes are.
+        tokenizer: the one to use; None takes the shipped one of this corpus and vocabulary, or trains one.
+
+    Raises:
+        InputError: an unknown corpus, columns or labels that are not there, classes without examples, another number
+            of classes than told, or too little text for the vocabulary.
+    """
+    train, validation = labelled_parts(table, sentences)
+    if tokenizer is None:
+        is_shipped = (table.corpus, table.vocabulary) in SHIPPED
+        tokenizer = (
+            shipped_tokenizer(table.corpus, table.vocabulary)
+            if is_shipped
+            else train_tokenizer(train.texts, table.vocabulary)
+        )
+    parts = (encoded(part, tokenizer, table.window) for part in (train, validation))
+    return SentenceText(tokenizer, train.classes, sentences, *parts)
+
+
+def labelled_parts(table: TextTable, sentences: SentencesTable) -> tuple[LabelledText, LabelledText]:
+    """Return the training and the validation sentences of a recipe, in words.
+
+    Raises:
+        InputError: see `sentence_text`.
+    """
+    loaders = {"tsv": _tsv, "rated": _rated, "sotu": _periods}
+    if table.corpus not in loaders:
+        known = ", ".join(loaders)
+        raise InputError(f"text.corpus: expected one with classes ({known}), got {table.corpus!r}")
+    named = {"text.path": (table.path, table.corpus != "sotu"),
+             "sentences.text": (sentences.text, table.corpus == "tsv"),
+             "sentences.label": (sentences.label, table.corpus == "tsv")}  # fmt: skip
+    for name, (value, wanted) in named.items():
+        if bool(value) != wanted:
+            expected = "one" if wanted else "an empty one"
+            raise InputError(f"{name}: expected {expected} with corpus {table.corpus!r}, got {value!r}")
+    train, validation = loaders[table.corpus](table, sentences)
+    if len(train.classes) != sentences.classes:
+        names = ", ".join(train.classes)
+        raise InputError(f"sentences.classes: the text has {len(train.classes)} ({names}), got {sentences.classes}")
+    return train, validation
+
+
+def encoded(text: LabelledText, tokenizer: Tokenizer, window: int) -> Sentences:
+    """Return the first `window` tokens of each sentence and its class."""
+    cut = [tokens[:window] for tokens in tokenizer.encode_all(text.texts)]
+    rows = np.full((len(cut), window), tokenizer.end, dtype=np.int32)
+    for row, tokens in zip(rows, cut, strict=True):
+        row[: len(tokens)] = tokens
+    return Sentences(rows, np.array([len(tokens) for tokens in cut], dtype=np.int64), text.labels)
+
+
+def _periods(_table: TextTable, sentences: SentencesTable) -> tuple[LabelledText, LabelledText]:
+    parts = sentences_by_period(sentences.classes)
+    return parts.train, parts.validation
+
+
+def _tsv(table: TextTable, sentences: SentencesTable) -> tuple[LabelledText, LabelledText]:
+    folder, columns = Path(table.path), {"text": sentences.text, "label": sentences.label}
+    train = read_tsv(folder / "train.tsv", **columns)
+    return train, read_tsv(folder / "dev.tsv", classes=train.classes, **columns)
+
+
+def _rated(table: TextTable, _sentences: SentencesTable) -> tuple[LabelledText, LabelledText]:
+    path = Path(table.path)
+    paths = sorted(path.glob("*.tsv*")) if path.is_dir() else [path]
+    if not paths:
+        raise InputError(f"{path}: no file *.tsv in this folder: expected at least one")
+    whole = read_rated(paths)
+    parts = split(range(len(whole.texts)))
+    return _some(whole, parts.train, "training"), _some(whole, parts.validation, "validation")
+
+
+def _some(whole: LabelledText, places: Sequence[int], part: str) -> LabelledText:
+    labels = [(f"{part} part", whole.classes[whole.labels[i]]) for i in places]
+    return labelled(f"{part} part", [whole.texts[i] for i in places], None, labels, whole.classes)
