@@ -181,7 +181,7 @@ class _OnlyText(msgspec.Struct, frozen=True):
 
 
 def text_of(recipe: str) -> TextTable:
-    """Return the text of a recipe that was kept with a trained network, perhaps by an older version with less tables."""
+    """Return the text of a recipe that was kept with a trained network, perhaps by an older version."""
     return msgspec.toml.decode(recipe, type=_OnlyText).text
 
 
