@@ -33,6 +33,9 @@ SUPERNET_AT = "supernet:"
 # Training-free scores are named by what follows; `codesign.accuracy.scores` has them.
 SCORE_AT = "score:"
 
+# Stand-alone trainings are named by their recipe.
+TRAINED_AT = "trained:"
+
 # Laws fitted to published figures: name -> task, pruning method, number format.
 _FORMATS: dict[str, Literal["integer", "float"]] = {"": "integer", "_float": "float"}
 PUBLISHED = {
@@ -58,6 +61,10 @@ def resolve(proxy: str | Callable[[ModelShape], Any] | Proxy) -> Proxy:
         from codesign.accuracy.scores import ScoreProxy
 
         return Checked(ScoreProxy(proxy.removeprefix(SCORE_AT)))
+    if proxy.startswith(TRAINED_AT):
+        from codesign.accuracy.trained import Trained
+
+        return Checked(Trained(proxy.removeprefix(TRAINED_AT)))
     if ":" in proxy:
         return adopted(loaded(proxy), proxy)
     if proxy in PUBLISHED:
@@ -65,7 +72,11 @@ def resolve(proxy: str | Callable[[ModelShape], Any] | Proxy) -> Proxy:
 
         return Checked(published(proxy))
     if proxy not in SURROGATES:
-        patterns = (f"{SUPERNET_AT}DIRECTORY (what `codesign train` wrote)", f"{SCORE_AT}NAME (training-free)")
+        patterns = (
+            f"{SUPERNET_AT}DIRECTORY (what `codesign train` wrote)",
+            f"{SCORE_AT}NAME (training-free)",
+            f"{TRAINED_AT}RECIPE (each shape trained from scratch)",
+        )
         raise unknown_name(
             "proxy", proxy, [*SURROGATES, *SUPERNETS, *PUBLISHED, *patterns, "module:function (your own)"]
         )
