@@ -47,10 +47,13 @@ def record(outcome: Outcome) -> dict[str, Any]:
 
 def lines(outcome: Outcome) -> list[str]:
     """Return an outcome as text: one line for each measured sub-network, one for the directory."""
-    found = [
-        f"{kind:<10} {one['loss']:.4f} ± {one['standard_error']:.4f} nats a token, word perplexity "
-        f"{one['word_perplexity']:,.1f}"
-        for kind, one in outcome.evaluation.get("settings", {}).items()
-    ]
+    found = [f"{kind:<10} {_figures(one)}" for kind, one in outcome.evaluation.get("settings", {}).items()]
     end = "finished" if outcome.finished else "stopped; continue with the same command and --resume"
     return [*found, f"{outcome.directory}: {outcome.step} steps, {end}"]
+
+
+def _figures(one: dict[str, Any]) -> str:
+    loss = f"{one['loss']:.4f} ± {one['standard_error']:.4f} nats a"
+    if "error" in one:
+        return f"{loss} sentence, error {one['error']:.2%} ± {one['error_standard_error']:.2%}"
+    return f"{loss} token, word perplexity {one['word_perplexity']:,.1f}"

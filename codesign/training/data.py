@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +42,11 @@ class TrainingText:
     train: TokenStream
     validation: TokenStream
     validation_windows: Windows  # (w, window + 1) inputs [:, :-1], targets [:, 1:]
+
+    @property
+    def head(self) -> dict[str, Any]:
+        """The fields of an `Architecture` that the task decides."""
+        return {"task": "language_model"}
 
     def digest(self) -> str:
         """Return the SHA-256 of the tokenizer's file and of all tokens."""

@@ -8,8 +8,9 @@ import msgspec
 
 from codesign.design_file import ACCELERATOR_FIELDS
 from codesign.elastic.architecture import Architecture, architecture_of
+from codesign.errors import InputError
 from codesign.space import SearchSpace
-from codesign.training.data import TrainingText
+from codesign.training.lessons import Text
 from codesign.training.recipe import Recipe
 from codesign.training.sampling import check_trainable, largest_shape
 
@@ -28,7 +29,7 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """SHA-256 of tokenizer and tokens."""
 
 
-def identity_of(space: SearchSpace, recipe: Recipe, text: TrainingText) -> Identity:
+def identity_of(space: SearchSpace, recipe: Recipe, text: Text) -> Identity:
     """Return the identity of training a space by a recipe.
 
     The vocabulary is the tokenizer's and the context the recipe's window, whatever the family says.
@@ -37,10 +38,26 @@ def identity_of(space: SearchSpace, recipe: Recipe, text: TrainingText) -> Ident
         InputError: a space of which no elastic model can be made.
     """
     check_trainable(space)
+    check_task(space, recipe)
     architecture = architecture_of(
-        largest_shape(space), vocabulary=text.tokenizer.vocabulary, context=recipe.text.window, task="language_model"
+        largest_shape(space), vocabulary=text.tokenizer.vocabulary, context=recipe.text.window, **text.head
     )
     return Identity(model_of(space), architecture, recipe, text.digest())
+
+
+def check_task(space: SearchSpace, recipe: Recipe) -> None:
+    """Refuse to train an encoder on what comes next, which it sees, and a language model's shapes on labels.
+
+    Raises:
+        InputError: says what the recipe or the space lacks.
+    """
+    family, classifies = space.family, recipe.sentences is not None
+    if not classifies and family.stacks[0] != "decoder":
+        raise InputError(f"search space {space.name}: expected a decoder for a recipe without [sentences], a language "
+                         f"model's, got an {family.stacks[0]}; take a recipe with [sentences]")  # fmt: skip
+    if classifies and family.lm_head:
+        raise InputError(f"search space {space.name}: expected family.lm_head = false for a recipe with [sentences], a "
+                         "classifier's, got true; take a recipe without [sentences]")  # fmt: skip
 
 
 def model_of(space: SearchSpace) -> dict[str, Any]:

@@ -16,13 +16,11 @@ from codesign.elastic.transformer import Elastic
 from codesign.errors import InputError
 from codesign.files import Document
 from codesign.space import SearchSpace
-from codesign.text.packing import word_perplexity
 from codesign.text.tokenizer import Tokenizer
 from codesign.training import checkpoint, folder, log
-from codesign.training.data import training_text
 from codesign.training.errors import TrainingError
-from codesign.training.evaluate import Measured, evaluate_many
 from codesign.training.identity import identity_of
+from codesign.training.lessons import read_text
 from codesign.training.process import keep_freed_memory
 from codesign.training.recipe import Recipe
 from codesign.training.sampling import Sampler
@@ -109,10 +107,10 @@ def _prepare(
     content = recipe.content
     if resume:
         folder.read_manifest(directory)
-        text = training_text(content.text, Tokenizer.read(directory / folder.TOKENIZER))
+        text = read_text(content, Tokenizer.read(directory / folder.TOKENIZER))
     else:
         folder.refuse_occupied(directory)
-        text = training_text(content.text)
+        text = read_text(content)
     identity = identity_of(space.content, content, text)
     if resume:
         folder.check_same(directory, identity)
@@ -149,25 +147,17 @@ def _run(trainer: Trainer, written: log.Log, watch: Watcher, stop: Callable[[], 
 
 
 def evaluated(trainer: Trainer) -> dict[str, Any]:
-    """Measure the largest, the smallest and the fixed sub-networks on the validation windows, as the search sees them.
+    """Measure the largest, the smallest and the fixed sub-networks on the validation part, as the search sees them.
 
     Returns:
-        step, tokens of the windows, and by kind loss (nats a token), its standard error, and perplexity a word.
+        step, how much text, and by kind what `Lessons.measured` tells.
     """
-    table, sampler, text = trainer.recipe.evaluation, trainer.sampler, trainer.text
-    fixed = {f"random {i}": setting for i, setting in enumerate(sampler.fixed(table.random_settings))}
+    sampler = trainer.sampler
+    fixed = {f"random {i}": one for i, one in enumerate(sampler.fixed(trainer.recipe.evaluation.random_settings))}
     named = {"largest": sampler.largest(), "smallest": sampler.smallest(), **fixed}
     if trainer.spans is not None:
         named = {name: trainer.spans.hard(setting) for name, setting in named.items()}
-    windows = text.validation_windows[: table.windows]
-    found = evaluate_many(trainer.model, list(named.values()), windows, table.batch)
-
-    def figures(measured: Measured) -> dict[str, float]:
-        words = word_perplexity(measured.loss, len(text.validation.tokens), text.validation.words)
-        return {"loss": measured.loss, "standard_error": measured.standard_error, "word_perplexity": words}
-
-    measured = {name: figures(one) for name, one in zip(named, found, strict=True)}
-    return {"step": trainer.position.step, "tokens": found[0].tokens, "settings": measured}
+    return {"step": trainer.position.step, **trainer.lessons.measured(trainer.model, named)}
 
 
 def publish(trainer: Trainer) -> None:
@@ -184,7 +174,7 @@ def publish(trainer: Trainer) -> None:
         "space": folder.read_manifest(trainer.directory).space,
         "recipe": (trainer.directory / folder.RECIPE).read_text(encoding="utf-8"),
         "seed": recipe.seed,
-        "trained_tokens": recipe.steps * recipe.batch * recipe.text.window,
+        "trained_tokens": recipe.steps * trainer.lessons.tokens,
     }
     try:
         saved.save(trainer.directory, trainer.model, card)

@@ -16,14 +16,13 @@ from codesign.elastic.spans import SoftSpans
 from codesign.elastic.transformer import Elastic
 from codesign.training import checkpoint
 from codesign.training.checkpoint import Position
-from codesign.training.data import Batches, TrainingText
 from codesign.training.errors import TrainingError
 from codesign.training.identity import Identity
+from codesign.training.lessons import Text, lessons_of
 from codesign.training.optimiser import Optimiser
 from codesign.training.recipe import Recipe
 from codesign.training.sampling import Draws
 from codesign.training.schedule import at_step, learning_rate
-from codesign.training.steps import one_step
 
 SMOOTHING = 0.98
 """Share of the old value in the smoothed loss at each step."""
@@ -56,7 +55,7 @@ class Step:
     """Steps done, this one included."""
     steps: int
     largest: float
-    """Losses with the text, nats a token, on this worker's windows."""
+    """Losses with the text on this worker's part, nats a token; of a classifier nats a sentence, at its last exit."""
     smallest: float
     """The largest's again where a step trains one sub-network."""
     random: float | None
@@ -65,7 +64,7 @@ class Step:
     gradient_norm: float
     """Before clipping."""
     tokens: int
-    """Targets of the text seen so far by all workers; each was trained on by every sub-network of its step."""
+    """Of the text, seen so far by all workers; each was trained on by every sub-network of its step."""
     settings: int
     """Sub-networks a step."""
     seconds: float
@@ -78,7 +77,7 @@ class Trainer:
     directory: Path
     model: Elastic
     identity: Identity
-    text: TrainingText
+    text: Text
     sampler: Draws
     device: str
     worker: Worker
@@ -94,7 +93,7 @@ class Trainer:
             a = self.identity.architecture
             self.spans = SoftSpans(a, recipe.spans.ramp, recipe.spans.start).to(self.device)
         self.optimiser = Optimiser(self.parameters(), recipe)
-        self.batches = Batches(self.text.train.tokens, recipe.text.window, recipe.batch, recipe.seed)
+        self.lessons = lessons_of(self.text, recipe)
         self._since = time.monotonic()
 
     @property
@@ -127,9 +126,8 @@ class Trainer:
         """
         recipe, step, settings = self.recipe, self.position.step, self.settings()
         rate = learning_rate(step, recipe.steps, recipe.optimiser)
-        mine = self.batches.at(step)[self.worker.rank :: self.worker.count]
-        batch = torch.as_tensor(mine, dtype=torch.long, device=self.device)
-        found = one_step(self.model, batch, settings, recipe, self.spans)
+        mine = slice(self.worker.rank, None, self.worker.count)
+        found = self.lessons.gradients(self.model, step, mine, settings, self.spans)
         trained = list(self.parameters().values())
         self.worker.average(trained)
         norm = nn.utils.clip_grad_norm_(trained, recipe.optimiser.clip)
@@ -148,7 +146,7 @@ class Trainer:
             random=math.fsum(drawn) / len(drawn) if drawn else None,
             learning_rate=rate,
             gradient_norm=gradient_norm,
-            tokens=(step + 1) * recipe.batch * recipe.text.window,
+            tokens=(step + 1) * self.lessons.tokens,
             settings=len(settings),
             seconds=self.seconds,
         )

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from codesign.errors import InputError
-from codesign.training import loop, trainer
+from codesign.training import lessons, loop
 from codesign.training.errors import TrainingError
 from codesign.training.log import read_log
 from codesign.training.loop import train
@@ -48,14 +48,14 @@ def test_a_loss_that_is_no_number_stops(
     tmp_path: Path, space: Space, make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The message names step, learning rate and the last good checkpoint, which holds the weights from before."""
-    real = trainer.one_step
+    real = lessons.one_step
 
     def spoilt(*arguments: Any) -> torch.Tensor:
         losses = real(*arguments)
         return losses * float("nan") if len(calls) == 5 else (calls.append(1), losses)[1]
 
     calls: list[int] = []
-    monkeypatch.setattr(trainer, "one_step", spoilt)
+    monkeypatch.setattr(lessons, "one_step", spoilt)
     message = r"step 5: the loss of the largest is nan at a learning rate of .*last good checkpoint is .*step-00000003"
     with pytest.raises(TrainingError, match=message):
         train(space, make_recipe(), tmp_path / "run")
