@@ -27,7 +27,7 @@ from codesign.errors import unknown_name
 SURROGATES = {"surrogate": "gpt2_wt103", "surrogate_txl": "txl_wt103"}
 
 # Names of the shipped trained networks and of their directories in supernets/; a user's own is named by its directory.
-SUPERNETS = {"supernet": "sotu_lm"}
+SUPERNETS = {"supernet": "sotu_lm", "supernet_sentences": "sotu_sentences"}
 SUPERNET_AT = "supernet:"
 
 # Training-free scores are named by what follows; `codesign.accuracy.scores` has them.
@@ -92,8 +92,6 @@ def shipped_network(proxy: str) -> Path:
 
 
 def _supernet(proxy: str) -> Proxy:
-    from codesign.accuracy.supernet import Supernet
+    from codesign.accuracy.supernet_sentences import supernet_at
 
-    if proxy in SUPERNETS:
-        return Supernet(proxy, shipped_network(proxy))
-    return Supernet(proxy, Path(proxy.removeprefix(SUPERNET_AT)))
+    return supernet_at(proxy, shipped_network(proxy) if proxy in SUPERNETS else Path(proxy.removeprefix(SUPERNET_AT)))

@@ -25,7 +25,7 @@ from codesign.errors import InputError, ProxyError
 
 if TYPE_CHECKING:
     from codesign.elastic.transformer import Elastic
-    from codesign.text.tokenizer import Tokens
+    from codesign.text.tokenizer import Tokenizer, Tokens
 
 SCREENING_WINDOWS = 16
 """Windows of text on which a shape is measured in a search."""
@@ -94,33 +94,42 @@ class Supernet:
         return model
 
     @cached_property
-    def _windows(self) -> Tokens:
-        """(w, window + 1) tokens of the validation text, spread evenly over it."""
+    def _tokenizer(self) -> Tokenizer:
         from codesign.text.tokenizer import Tokenizer, shipped_tokenizer
-        from codesign.training.data import validation_windows
         from codesign.training.folder import TOKENIZER
-        from codesign.training.recipe import text_of
 
         card, own = self.card, self.directory / TOKENIZER
-        tokenizer = Tokenizer.read(own) if own.exists() else shipped_tokenizer(card.corpus, card.tokenizer)
-        cut = validation_windows(text_of(card.recipe), tokenizer)
+        return Tokenizer.read(own) if own.exists() else shipped_tokenizer(card.corpus, card.tokenizer)
+
+    @cached_property
+    def _windows(self) -> Tokens:
+        """(w, window + 1) tokens of the validation text, spread evenly over it."""
+        from codesign.training.data import validation_windows
+        from codesign.training.recipe import text_of
+
+        cut = validation_windows(text_of(self.card.recipe), self._tokenizer)
         chosen: Tokens = cut[np.linspace(0, len(cut) - 1, min(self.window_count, len(cut))).astype(np.int64)]
         return chosen
 
     def _measured(self, wanted: list[Setting]) -> FloatArray:
-        """(n, w) mean loss of each window, in nats a token."""
+        """(n, w) what each network did on each window, see `_rows`; none is measured twice."""
         if missing := [setting for setting in dict.fromkeys(wanted) if setting not in self.losses]:
-            from codesign.training.evaluate import evaluate_apart
-
-            found = evaluate_apart(self._network, missing, self._windows, batch=len(self._windows))
-            self.losses.update((setting, one.window_losses) for setting, one in zip(missing, found, strict=True))
+            self.losses.update(zip(missing, self._rows(missing), strict=True))
         return np.stack([self.losses[setting] for setting in wanted])
 
+    def _rows(self, settings: list[Setting]) -> list[FloatArray]:
+        """(w,) mean loss of each window, in nats a token, of each network."""
+        from codesign.training.evaluate import evaluate_apart
+
+        found = evaluate_apart(self._network, settings, self._windows, batch=len(self._windows))
+        return [one.window_losses for one in found]
+
     def _settings(self, shape: ModelShape) -> list[Setting]:
-        found = [whole_spans(setting, self.card.architecture) for setting in settings(shape)]
+        a = self.card.architecture
+        found = [whole_spans(setting, a) for setting in settings(shape, a.stack)]
         for setting in found:
             try:
-                check_setting(self.card.architecture, setting)
+                check_setting(a, setting)
             except InputError as error:
                 raise self._refusal(str(error)) from None
         return found

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from os import cpu_count
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,8 @@ from codesign.elastic.setting import Setting
 from codesign.elastic.transformer import Elastic
 from codesign.elastic.weights import weights_of
 from codesign.errors import InputError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,12 @@ def evaluate(model: Elastic, setting: Setting, windows: npt.ArrayLike, batch: in
 
 
 def evaluate_apart(model: Elastic, settings: Sequence[Setting], windows: npt.ArrayLike, batch: int) -> list[Measured]:
-    """Measure several sub-networks as `evaluate` does, each on one core, as many at a time as there are cores.
+    """Measure several sub-networks as `evaluate` does, see `each_on_a_core`."""
+    return each_on_a_core(lambda setting: evaluate(model, setting, windows, batch), settings)
+
+
+def each_on_a_core(measure: Callable[[Setting], T], settings: Sequence[Setting]) -> list[T]:
+    """Measure several sub-networks, each on one core, as many at a time as there are cores.
 
     Products of this size are too small to share among threads, and threads that wait for each other on busy cores made
     a search twenty times slower. What is measured does not depend on the number of cores.
@@ -83,7 +91,7 @@ def evaluate_apart(model: Elastic, settings: Sequence[Setting], windows: npt.Arr
     torch.set_num_threads(1)
     try:
         with ThreadPoolExecutor(cpu_count() or 1, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            return list(pool.map(lambda setting: evaluate(model, setting, windows, batch), settings))
+            return list(pool.map(measure, settings))
     finally:
         torch.set_num_threads(threads)
 

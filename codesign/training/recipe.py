@@ -178,11 +178,24 @@ def read_recipe(name_or_path: str | Path, seed: int | None = None, steps: int | 
 
 class _OnlyText(msgspec.Struct, frozen=True):
     text: TextTable
+    sentences: SentencesTable | None = None
 
 
 def text_of(recipe: str) -> TextTable:
     """Return the text of a recipe that was kept with a trained network, perhaps by an older version."""
     return msgspec.toml.decode(recipe, type=_OnlyText).text
+
+
+def sentences_of(recipe: str) -> SentencesTable:
+    """Return the classes of a recipe that was kept with a trained classifier.
+
+    Raises:
+        InputError: it is a language model's.
+    """
+    table = msgspec.toml.decode(recipe, type=_OnlyText).sentences
+    if table is None:
+        raise InputError("recipe of the network: expected [sentences] beside a classifier, got none")
+    return table
 
 
 def _check(recipe: Recipe) -> None:
