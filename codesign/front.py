@@ -39,6 +39,11 @@ def non_dominated(values: FloatArray) -> BoolArray:
     return np.asarray(moocore.is_nondominated(values, keep_weakly=False), dtype=np.bool_)
 
 
+def dominated_volume(values: FloatArray, reference: FloatArray) -> float:
+    """Return the hypervolume of (n, objectives) points; what is worse than (objectives,) the reference adds nothing."""
+    return float(moocore.hypervolume(values, ref=reference))
+
+
 def reference_point(evaluations: Evaluations, objectives: tuple[str, ...]) -> FloatArray:
     """(objectives,) logarithms of REFERENCE_FACTOR times the baseline (id 0), from which the hypervolume is measured.
 
@@ -56,7 +61,7 @@ def hypervolume(evaluations: Evaluations, objectives: tuple[str, ...]) -> float:
     if not len(ids):
         return 0.0
     values = evaluations.objectives(objectives)
-    return float(moocore.hypervolume(values[ids], ref=reference_point(evaluations, objectives)))
+    return dominated_volume(values[ids], reference_point(evaluations, objectives))
 
 
 def knee(evaluations: Evaluations, objectives: tuple[str, ...], ids: IntArray) -> int:

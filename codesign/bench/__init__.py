@@ -31,6 +31,8 @@ class BenchOptions:
     """surrogate, with a table: fit to so many nets and judge on all others."""
     trainings: Trainings | None = None
     """proxies: train the networks of the study instead of judging by them."""
+    figures_to: Path | None = None
+    """proxies: directory for the tables and the figure."""
 
 
 def surrogate_errors(data: Path, options: BenchOptions) -> Figures:
@@ -117,7 +119,11 @@ def proxy_ranks(_data: Path, options: BenchOptions) -> Figures:
         from codesign.bench.study_train import train_study
 
         return train_study(options.trainings)
-    raise InputError("bench proxies: expected --train-to DIR")
+    if options.table is None:
+        raise InputError("bench proxies: expected the networks of the study (a directory or .csv), or --train-to DIR")
+    from codesign.bench.proxies import run
+
+    return run(options.table, options.figures_to)
 
 
 def peer_ratios(data: Path, _options: BenchOptions) -> Figures:
@@ -174,8 +180,8 @@ def run_bench(name: str, data: Path | None, options: BenchOptions | None = None)
         raise InputError(f"bench {name}: a table is for {', '.join(WITH_TABLE)}; leave it out")
     if options.train_size and name != "surrogate":
         raise InputError(f"bench {name}: --train-size is for surrogate; leave it out")
-    if options.trainings is not None and name != "proxies":
-        raise InputError(f"bench {name}: --train-to is for proxies; leave it out")
+    if (options.trainings is not None or options.figures_to) and name != "proxies":
+        raise InputError(f"bench {name}: --train-to and --figures-to are for proxies; leave them out")
     if options.train_size and not options.table:
         raise InputError("bench surrogate: --train-size: expected with a table of trained nets, got none")
     if data is None and options.table is None and name not in WITHOUT_DATA:

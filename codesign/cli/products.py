@@ -89,13 +89,16 @@ def bench(
     repeats: Annotated[int, typer.Option(help="With --train-to: of these, trained with a second seed too.")] = 3,
     seed: Annotated[int, typer.Option(help="With --train-to: of which networks are drawn.")] = 0,
     part: Annotated[str, typer.Option(help="With --train-to: K/N, the K-th (from 0) of N processes.")] = "0/1",
+    figures_to: Annotated[
+        Path | None, typer.Option(help="proxies: also write nets.csv, guesses.csv and proxies.png there.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure against reference data and print named figures."""
     from codesign.bench import BenchOptions, run_bench
 
     asked = None if train_to is None else _trainings(train_to, space, recipe, (count, repeats, seed), part)
-    options = BenchOptions(write, large, scalesim_python, table, train_size, asked)
+    options = BenchOptions(write, large, scalesim_python, table, train_size, asked, figures_to)
     figures = run_bench(name, data, options)
     if as_json:
         print_json({"format": 1, "bench": name, "figures": figures})
