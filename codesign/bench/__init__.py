@@ -99,6 +99,13 @@ def network_figures(_data: Path, _options: BenchOptions) -> Figures:
     return run()
 
 
+def exit_figures(_data: Path, _options: BenchOptions) -> Figures:
+    """Error of the shipped classifier at every exit, of lines without a network, and what leaving early costs."""
+    from codesign.bench.exits import run
+
+    return run()
+
+
 def ngram_lines(_data: Path, _options: BenchOptions) -> Figures:
     """Sizes of the shipped text and its n-gram perplexities: the line beside every language model figure."""
     from codesign.bench.text import run
@@ -154,6 +161,7 @@ BENCHES: dict[str, Callable[[Path, BenchOptions], Figures]] = {
     "published": published_figures,
     "scores": score_ranks,
     "proxies": proxy_ranks,
+    "exits": exit_figures,
 }
 
 WRITING = ("surrogate",)
@@ -163,7 +171,7 @@ WRITING = ("surrogate",)
 WITH_TABLE = ("proxies", "surrogate")
 """Benchmarks that take a table of trained networks."""
 
-WITHOUT_DATA = ("proxies", "sensitivity", "supernet", "survey", "text")
+WITHOUT_DATA = ("exits", "proxies", "sensitivity", "supernet", "survey", "text")
 """Benchmarks that need no reference data."""
 
 
