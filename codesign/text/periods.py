@@ -1,7 +1,7 @@
 """Sentences of the State of the Union addresses, labelled by the period in which they were spoken.
 
 A made task with real text and certain labels that the package may ship: tell from one sentence which of some periods
-its address is from. Parts are whole addresses, the same as those of the corpus, so no address is seen in training and in
+its address is from. Parts are whole addresses, the same as those of the corpus: no address is seen in training and in
 measuring. Sentences that tell a year ("1868") are left out, and so are very short ones.
 """
 
