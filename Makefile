@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= ../shared/data
 
-.PHONY: search test test-long lint reference figures wheel clean
+.PHONY: search test test-long lint kernels reference figures wheel clean
 
 search: $(VENV)/.installed
 	$(BIN)/codesign search sotu_lm gemmini_40nm --budget 400 --population 50
@@ -20,6 +20,10 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Makes the cost model's kernels again, after a change of their sources; commit what it writes.
+kernels: $(VENV)/.installed
+	$(BIN)/python -m codesign.cost.compiler
 
 # Makes the committed run again; review the difference.
 reference: $(VENV)/.installed

@@ -1,7 +1,7 @@
-"""Machine code of kernels: made by a program of its own (`compiler`), kept on disk, and loaded here.
+"""Machine code of kernels: made from LLVM IR (`intermediate`), kept on disk, and loaded.
 
-numba compiles; llvmlite, which it stands on, loads what was compiled. Loading needs nothing else, so a process that
-finds its kernels on disk does without numba, whose import and registries take longer than most costs.
+The IR comes with the package. Where it is of other sources, or cannot be read, numba makes it anew, in a program of its
+own (`compiler`) that takes ten times as long. llvmlite, which numba stands on, does all else.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from typing import Any
 import llvmlite
 import llvmlite.binding as llvm
 import numpy as np
+
+from codesign.cost.intermediate import shipped, state_of_sources
 
 SYMBOL = "kernel"
 """The name of the function in a piece of machine code."""
@@ -111,8 +113,16 @@ class Kernel:
                 return code if digest == _digest(code) else None
         return None
 
+    def _shipped(self) -> bytes | None:
+        """Return the code that comes with the package, unless there is none or it is of no use here."""
+        text = shipped().get(f"{self.__module__}.{self.__name__}")
+        if text is not None:
+            with suppress(RuntimeError):  # an LLVM that writes its IR in another way
+                return machine_code(text)
+        return None
+
     def _compile(self) -> bytes:
-        code = _run_compiler(self.__module__, self.__name__)
+        code = self._shipped() or machine_code(run_compiler(self.__module__, self.__name__))
         path = self._path
         if path is not None:
             with suppress(OSError), NamedTemporaryFile(dir=path.parent, delete=False) as file:
@@ -122,19 +132,45 @@ class Kernel:
         return code
 
 
-def _run_compiler(module: str, name: str) -> bytes:
-    """Return what `compiler` makes of a kernel; without optimisation in numba, see there."""
+def run_compiler(module: str, name: str) -> str:
+    """Return the IR that `compiler` makes of a kernel; without optimisation in numba, see there.
+
+    Raises:
+        RuntimeError: it cannot; with what it says.
+    """
     paths = os.pathsep.join(filter(None, sys.path))
     done = subprocess.run(
         [sys.executable, "-m", "codesign.cost.compiler", module, name],
         stdin=subprocess.DEVNULL,
         capture_output=True,
+        text=True,
+        errors="replace",
         env=os.environ | {"PYTHONPATH": paths, "NUMBA_OPT": "0"},
         check=False,
     )
     if done.returncode != 0:
-        raise RuntimeError(f"kernel {name} cannot be compiled:\n{done.stderr.decode(errors='replace')}")
+        raise RuntimeError(f"kernel {name} cannot be compiled:\n{done.stderr}")
     return done.stdout
+
+
+def machine_code(text: str) -> bytes:
+    """Return this machine's code of a kernel in IR, which is optimised already.
+
+    Raises:
+        RuntimeError: this LLVM cannot read it.
+    """
+    with _LINKING:
+        _initialize()
+        machine = llvm.Target.from_default_triple().create_target_machine(
+            opt=3,
+            cpu=llvm.get_host_cpu_name(),
+            features=llvm.get_host_cpu_features().flatten(),
+            reloc="pic",
+            codemodel="jitdefault",
+        )
+        module = llvm.parse_assembly(text)
+        module.triple, module.data_layout = machine.triple, str(machine.target_data)
+        return bytes(machine.emit_object(module))
 
 
 def _load(code: bytes) -> Callable[..., int]:
@@ -185,13 +221,11 @@ def _machine() -> str:
 def _folder() -> Path | None:
     """Return where machine code is kept: what NUMBA_CACHE_DIR says, beside the sources, or the user's cache.
 
-    A folder for each state of the sources, because a kernel is made of parts from many files.
+    A folder for each state of the sources.
     """
-    texts = (path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
-    state = _digest(b"".join(text for text in texts if b"jit" in text or b"llvm" in text)).hex()[:16]
     for base in (os.environ.get("NUMBA_CACHE_DIR"), Path(__file__).parent / "__pycache__", "~/.cache/codesign"):
         with suppress(OSError, RuntimeError):  # cannot be written, or there is no home
-            folder = Path(base or "").expanduser() / f"kernels-{state}"
+            folder = Path(base or "").expanduser() / f"kernels-{state_of_sources()[:16]}"
             if base:
                 folder.mkdir(parents=True, exist_ok=True)
                 with TemporaryFile(dir=folder):

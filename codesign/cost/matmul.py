@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from codesign.cost.candidate import POINT
 from codesign.cost.kernels import get_ready, on_all_cores
-from codesign.cost.mapping import POINT
 from codesign.cost.prepare import Operands, Options, tasks, variants
 from codesign.cost.search import COUNTED, count_rows, count_rows_with_l2, search_rows, search_rows_with_l2
 from codesign.cost.task import TASK, H, P, Q

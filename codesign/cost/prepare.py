@@ -8,8 +8,8 @@ from typing import Any, Literal
 import numpy as np
 
 from codesign.cost.calibration import coefficients
+from codesign.cost.candidate import LARGEST_EXTENT, UNLIMITED
 from codesign.cost.count import Widths
-from codesign.cost.mapping import LARGEST_EXTENT, UNLIMITED
 from codesign.cost.points import HULL, OBJECTIVES
 from codesign.cost.task import TASK
 from codesign.cost.technology import Technology

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from codesign.cost.mapping import LARGEST_EXTENT
+from codesign.cost.candidate import LARGEST_EXTENT
 from codesign.design import BoolArray, FloatArray, IntArray
 
 LARGEST_SIZE = 2**40

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from codesign.cost.mapping import LARGEST_EXTENT
+from codesign.cost.candidate import LARGEST_EXTENT
 from codesign.cost.matmul import LEVELS, best_mappings
 from codesign.cost.points import OBJECTIVES
 from codesign.cost.prepare import BUFFERINGS, Operands, Options
