@@ -86,9 +86,10 @@ class Trained:
     @cached_property
     def recipe(self) -> Recipe:
         """How it trains."""
+        from codesign.training.alone import without_sandwich
         from codesign.training.recipe import read_recipe
 
-        return read_recipe(self.recipe_name).content
+        return without_sandwich(read_recipe(self.recipe_name).content)
 
     @cached_property
     def _text(self) -> TrainingText:

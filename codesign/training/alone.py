@@ -104,7 +104,7 @@ def train_alone(
         watch: called after each step.
 
     Raises:
-        InputError: the setting is no sub-network of the architecture, or the recipe learns spans.
+        InputError: the setting is no sub-network of the architecture, or see `without_sandwich`.
         TrainingError: the loss diverges.
     """
     single = without_sandwich(recipe)
@@ -125,8 +125,10 @@ def without_sandwich(recipe: Recipe) -> Recipe:
     """Return the recipe of one network: no random settings, no distillation, no projection.
 
     Raises:
-        InputError: the recipe learns spans, which a setting has of its own.
+        InputError: the recipe is a classifier's, or learns spans, which a setting has of its own.
     """
+    if recipe.sentences is not None:
+        raise InputError("[sentences]: expected none where one language model is trained, got a classifier's recipe")
     if recipe.spans.loss:
         raise InputError(f"spans.loss: expected 0 where one sub-network is trained, got {recipe.spans.loss:g}; "
                          "its spans are those of its shape")  # fmt: skip
