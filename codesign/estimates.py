@@ -18,7 +18,7 @@ from codesign.cost.prepare import Fidelity
 from codesign.cost.technology import Technology
 from codesign.cost.unit_costs import reference_accelerator
 from codesign.describe import describe_accelerator, describe_design
-from codesign.design import Design, Family, FloatArray, Scenario
+from codesign.design import Design, Family, FloatArray, ModelShape, Scenario
 from codesign.design_file import is_exported_design, read_design, read_exported_design
 from codesign.errors import InputError
 
@@ -117,6 +117,22 @@ def _read(source: str, technology: Technology, options: ScenarioOptions) -> tupl
     raise InputError(
         f"{source}: expected a design .toml, an exported design.json, a Hugging Face config.json, or RUN#ID"
     )
+
+
+def read_shape(source: str) -> ModelShape:
+    """Return the model shape (n = 1) of a design .toml, an exported design.json, or RUN#ID.
+
+    Raises:
+        InputError: none of these, or one that cannot be read.
+    """
+    path = Path(source)
+    if "#" in source:
+        return _read_run(source)[0].shape
+    if path.suffix == ".toml":
+        return read_design(path)[0].shape
+    if path.suffix == ".json" and is_exported_design(path):
+        return read_exported_design(path)[0].shape
+    raise InputError(f"{source}: expected a design .toml, an exported design.json, or RUN#ID")
 
 
 def _read_run(source: str) -> tuple[Design, Scenario]:

@@ -23,17 +23,17 @@ LAYERS = (
     ("evaluation", "front", "breakdown"),
     ("record", "run", "tables"),
     ("optimize",),
-    ("select", "picks", "estimates", "report", "export", "bench", "shipped", "terminal", "interruption"),
+    ("select", "picks", "estimates", "report", "export", "pretrained", "bench", "shipped", "terminal", "interruption"),
     ("cli", "__init__", "__main__"),
 )
 
 # Third-party package -> the only places that may import it.
 CONFINED = {
-    "torch": ("export", "elastic", "training", "scoring"),
-    "safetensors": ("export", "elastic", "training"),
+    "torch": ("export", "pretrained", "elastic", "training", "scoring"),
+    "safetensors": ("export", "pretrained", "elastic", "training"),
     "tokenizers": ("text",),
     "datasets": ("text",),
-    "transformers": ("export",),
+    "transformers": ("export", "pretrained"),
     "pymoo": ("optimize",),
     "plotly": ("report",),
     "pandas": ("tables", "run", "cost", "bench"),

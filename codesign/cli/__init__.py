@@ -16,6 +16,7 @@ from codesign.errors import CodesignError
 from codesign.cli import searching as searching
 from codesign.cli import costing as costing
 from codesign.cli import training as training
+from codesign.cli import pruning as pruning
 from codesign.cli import products as products
 # isort: on
 

@@ -1,0 +1,132 @@
+"""What `codesign prune` does: read a checkpoint and a surgery, measure the user's task, write what is left."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from codesign.estimates import read_shape
+from codesign.files import read_text
+from codesign.pretrained.checkpoint import read_checkpoint, save
+from codesign.pretrained.model import Checkpoint, parameter_count, shape_of
+from codesign.pretrained.objective import Comparison, Objective
+from codesign.pretrained.operating import operate
+from codesign.pretrained.recovery import Stage, published, stages
+from codesign.pretrained.surgery import Surgery, read_surgery, surgery_of
+from codesign.pretrained.user_task import TaskFiles, read_task
+
+
+@dataclass(frozen=True)
+class FineTune:
+    """Steps on the user's task."""
+
+    tune: int = 0
+    """Before the surgery: for a checkpoint that was not trained for the task."""
+    recover: int = 0
+    """After it."""
+    learning_rate: float = 5e-5
+
+
+def prune(directory: Path, surgery: str, to: Path, task: TaskFiles | None, steps: FineTune) -> dict[str, Any]:
+    """Cut a checkpoint, measure it, write it and return named figures.
+
+    What is written is the last network measured: recovered if there are steps for it.
+
+    Args:
+        directory: the checkpoint.
+        surgery: a surgery .toml, or a design (.toml, exported design.json, RUN#ID) whose sizes it gets.
+        to: a new directory.
+        task: the user's; None = nothing is measured.
+        steps: of fine-tunes.
+
+    Raises:
+        InputError: anything that cannot be used; then nothing was written.
+    """
+    checkpoint = read_checkpoint(directory)
+    plan = surgery_for(surgery, checkpoint)
+    if task is None:
+        found: list[Stage] = []
+        left = operate(checkpoint, plan)
+    else:
+        objective = read_task(task, checkpoint, directory)
+        network = published(checkpoint, objective, steps.tune, steps.learning_rate)
+        found = list(stages(network, plan, objective, steps.recover, steps.learning_rate))
+        left = found[-1].network.checkpoint
+    text = read_text(Path(surgery)) if Path(surgery).suffix == ".toml" else toml_of(plan)
+    files = save(left, to, directory, text)
+    return {
+        "format": 1,
+        "checkpoint": str(directory),
+        "parameters": {"published": parameter_count(checkpoint), "left": parameter_count(left)},
+        "stages": [] if task is None else [figures(stage, objective) for stage in found],
+        "files": [str(path) for path in files],
+    }
+
+
+def surgery_for(source: str, checkpoint: Checkpoint) -> Surgery:
+    """Return the surgery of a file, or the one that makes a checkpoint as large as a design.
+
+    Raises:
+        InputError: neither, or a design that no surgery gives.
+    """
+    path = Path(source)
+    if path.suffix == ".toml" and not _is_design(path):
+        return read_surgery(path)
+    return surgery_of(read_shape(source), shape_of(checkpoint))
+
+
+def _is_design(path: Path) -> bool:
+    try:
+        return "model" in tomllib.loads(read_text(path))
+    except tomllib.TOMLDecodeError:
+        return False  # and the reader of surgeries says what is wrong
+
+
+def toml_of(surgery: Surgery) -> str:
+    """Return the text of a surgery."""
+    plain = msgspec.to_builtins(surgery)
+    lines = [f"{key} = {_value(plain[key])}" for key in ("format", "importance")]
+    for stack in ("encoder", "decoder"):
+        told = {key: value for key, value in plain[stack].items() if value not in (None, [], ())}
+        if told:
+            lines += ["", f"[{stack}]", *(f"{key} = {_value(value)}" for key, value in told.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_value, value))}]"
+    return msgspec.json.encode(value).decode()
+
+
+def figures(stage: Stage, objective: Objective) -> dict[str, Any]:
+    """Return the named figures of one stage; differences are to the published network."""
+    result = stage.result
+    if objective.measure == "accuracy":
+        told = {"accuracy": result.mean, "standard_error": result.standard_error}
+    else:
+        told = _perplexity(result, objective.tokens_per_word)
+    return {"stage": stage.name, **told, "difference": result.difference,
+            "difference_standard_error": result.difference_standard_error}  # fmt: skip
+
+
+def _perplexity(result: Comparison, tokens_per_word: float | None) -> dict[str, float]:
+    """Perplexity a token, and a word where tokens are those of the text; errors and differences in nats a token."""
+    told = {"perplexity": math.exp(result.mean), "standard_error_nats": result.standard_error}
+    return told if tokens_per_word is None else {**told, "word_perplexity": math.exp(result.mean * tokens_per_word)}
+
+
+def lines(record: dict[str, Any]) -> Iterator[str]:
+    """Yield what the terminal shows."""
+    counts = record["parameters"]
+    yield f"parameters: {counts['published']:,} published, {counts['left']:,} left"
+    for stage in record["stages"]:
+        yield "  ".join(f"{key}={value:.5g}" if isinstance(value, float) else f"{key}={value}"
+                        for key, value in stage.items())  # fmt: skip
+    yield from record["files"]

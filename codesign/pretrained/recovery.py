@@ -1,0 +1,108 @@
+"""A short fine-tune, and the whole comparison: published, cut, cut and recovered."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+
+from codesign.design import FloatArray
+from codesign.errors import CodesignError, InputError
+from codesign.pretrained.model import Checkpoint
+from codesign.pretrained.objective import Comparison, Network, Objective, compared
+from codesign.pretrained.operating import operate
+from codesign.pretrained.surgery import Surgery
+
+WARM_UP = 0.1
+"""Fraction of the steps over which the learning rate rises; then it falls to 0, both linearly."""
+CLIP = 1.0
+WEIGHT_DECAY = 0.01
+
+
+class DivergedError(CodesignError):
+    """The loss of a fine-tune is no longer a number."""
+
+
+def fine_tuned(network: Network, objective: Objective, steps: int, learning_rate: float) -> Network:
+    """Return a copy of a network after AdamW steps (Loshchilov 2019) on all its weights; zeros stay zeros.
+
+    Raises:
+        DivergedError: the loss became infinite or NaN.
+        InputError: negative steps or a learning rate that is not above 0.
+    """
+    if steps < 0 or not learning_rate > 0:
+        raise InputError(f"steps, learning_rate: expected 0 or more and above 0, got {steps}, {learning_rate}")
+    made = copy.deepcopy(network)
+    weights = [*made.checkpoint.body.parameters(), *(made.head.parameters() if made.head is not None else ())]
+    optimiser = torch.optim.AdamW(weights, lr=learning_rate, weight_decay=WEIGHT_DECAY)
+    for step in range(steps):
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate * _scheduled(step, steps)
+        loss = objective.losses(made, step).mean()
+        if not math.isfinite(loss.item()):
+            raise DivergedError(f"fine-tune: the loss is {loss.item()} at step {step}; lower the learning rate, "
+                                f"{learning_rate}")  # fmt: skip
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(weights, CLIP)
+        optimiser.step()
+    optimiser.zero_grad(set_to_none=True)
+    return made
+
+
+def _scheduled(step: int, steps: int) -> float:
+    warm = max(1, round(WARM_UP * steps))
+    return (step + 1) / warm if step < warm else (steps - step) / max(1, steps - warm)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One network of the comparison."""
+
+    name: str
+    network: Network
+    result: Comparison
+    """Beside the published network."""
+
+
+def published(checkpoint: Checkpoint, objective: Objective, tune: int, learning_rate: float) -> Network:
+    """Return the network that surgeries are compared with: a fitted head, then `tune` steps on the task."""
+    return fine_tuned(objective.fitted(checkpoint), objective, tune, learning_rate)
+
+
+def stages(
+    network: Network, surgery: Surgery, objective: Objective, recover: int, learning_rate: float
+) -> Iterator[Stage]:
+    """Measure a network before and after a surgery, one after the other.
+
+    Args:
+        network: the published one, with its head.
+        surgery: what happens.
+        objective: the task.
+        recover: steps of the fine-tune after the surgery; 0 = none.
+        learning_rate: of that fine-tune.
+
+    Yields:
+        published; cut (the same head); refitted (where there is a head: a new one on what the cut network computes);
+        recovered (all weights, `recover` steps, from the refitted head).
+    """
+    before = objective.scores(network)
+    yield Stage("published", network, compared(before, before))
+    cut = Network(operate(network.checkpoint, surgery, _with_head(network, objective)), network.head)
+    yield _stage("cut", cut, objective, before)
+    if network.head is not None:
+        cut = objective.fitted(cut.checkpoint)
+        yield _stage("refitted", cut, objective, before)
+    if recover:
+        yield _stage("recovered", fine_tuned(cut, objective, recover, learning_rate), objective, before)
+
+
+def _stage(name: str, network: Network, objective: Objective, before: FloatArray) -> Stage:
+    return Stage(name, network, compared(objective.scores(network), before))
+
+
+def _with_head(network: Network, objective: Objective) -> Callable[[Checkpoint, int], torch.Tensor]:
+    return lambda checkpoint, batch: objective.losses(Network(checkpoint, network.head), batch)

@@ -1,0 +1,118 @@
+"""The user's files as a task of a checkpoint: labelled sentences, rated sentences, or running text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from codesign.design import IntArray
+from codesign.errors import InputError
+from codesign.pretrained.classification import classification, encoded, read_tokenizer
+from codesign.pretrained.language import language
+from codesign.pretrained.model import Checkpoint
+from codesign.pretrained.objective import Objective
+from codesign.text.documents import plain_documents
+from codesign.text.labelled import LabelledText, read_rated, read_tsv
+
+Format = Literal["glue", "rated", "text"]
+
+WINDOW = 128
+"""Tokens of a window of running text."""
+HELD_OUT = 5
+"""One example of so many is measured on, the others are trained on."""
+
+
+@dataclass(frozen=True)
+class TaskFiles:
+    """Where the examples are and how they are written."""
+
+    paths: tuple[Path, ...]
+    format: Format
+    """glue: TSV with a header; rated: id, rating -4..4, text (VADER); text: running text for language models."""
+    text: str = "sentence"
+    label: str = "label"
+    pair: str | None = None
+    """Names of columns of a TSV."""
+    limit: int | None = None
+    """Use so many examples, drawn at random; None = all."""
+    batch: int = 16
+    seed: int = 0
+    """Of the draw, of what is held out, and of the order of training."""
+
+
+def read_task(files: TaskFiles, checkpoint: Checkpoint, directory: Path) -> Objective:
+    """Return the task that files describe.
+
+    Args:
+        files: the user's.
+        checkpoint: predicts.
+        directory: of the checkpoint, with its tokenizer.
+
+    Raises:
+        InputError: files that cannot be used, no tokenizer, too few examples, or running text for a checkpoint that
+            has no output projection.
+    """
+    tokenizer = read_tokenizer(directory)
+    if files.format == "text":
+        return _language(files, checkpoint, tokenizer)
+    examples = encoded(_labelled(files), tokenizer)
+    train, test = held_out(len(examples), files.limit, files.seed)
+    return classification(examples.take(train), examples.take(test), files.batch, files.seed)
+
+
+def held_out(n: int, limit: int | None, seed: int) -> tuple[IntArray, IntArray]:
+    """Return the rows to train on and those to measure on: `limit` of n at random, a fifth of them held out.
+
+    Raises:
+        InputError: fewer than ten examples.
+    """
+    rows = np.random.default_rng(seed).permutation(n)[:limit]
+    if len(rows) < 2 * HELD_OUT:
+        raise InputError(f"task: expected at least {2 * HELD_OUT} examples, got {len(rows)}")
+    measured = len(rows) // HELD_OUT
+    return np.sort(rows[measured:]), np.sort(rows[:measured])
+
+
+def _labelled(files: TaskFiles) -> LabelledText:
+    if files.format == "rated":
+        return read_rated(files.paths)
+    if len(files.paths) != 1:
+        raise InputError(f"task: expected one TSV, got {len(files.paths)}")
+    return read_tsv(files.paths[0], text=files.text, label=files.label, pair=files.pair)
+
+
+def _language(files: TaskFiles, checkpoint: Checkpoint, tokenizer: Any) -> Objective:
+    if not checkpoint.base.family.lm_head:
+        raise InputError("task: running text is for checkpoints with an output projection (GPT-2, T5), this one has "
+                         "none; give labelled sentences")  # fmt: skip
+    documents = [document for path in files.paths for document in plain_documents(path, "paragraph")]
+    tokens = [token for ids in tokenizer(documents, add_special_tokens=False)["input_ids"] for token in ids]
+    known = checkpoint.base.family.position_count if checkpoint.base.family.positions == "learned" else WINDOW
+    length = min(WINDOW, known)
+    windows = np.array(tokens[: len(tokens) // length * length], dtype=np.int64).reshape(-1, length)
+    train, test = held_out(len(windows), files.limit, files.seed)
+    words = sum(len(document.split()) for document in documents)
+    both = len(checkpoint.base.family.stacks) == 2
+    return language(
+        windows[train],
+        windows[test],
+        batch=files.batch,
+        seed=files.seed,
+        sentinels=_sentinels(tokenizer) if both else None,
+        tokens_per_word=None if both else len(tokens) / words,
+    )
+
+
+def _sentinels(tokenizer: Any) -> tuple[int, ...]:
+    """Tokens <extra_id_0>, <extra_id_1> ... of T5."""
+    known = tokenizer.get_vocab()
+    names = (f"<extra_id_{i}>" for i in range(len(known)))
+    found: list[int] = []
+    for name in names:
+        if name not in known:
+            break
+        found.append(int(known[name]))
+    return tuple(found)
