@@ -13,6 +13,7 @@ from scipy.stats import kendalltau
 from codesign.accuracy.proxy import SUPERNETS, shipped_network
 from codesign.accuracy.supernet import SCREENING_WINDOWS
 from codesign.accuracy.supernet_sentences import BATCH, SENTENCES_A_WINDOW, SentenceSupernet
+from codesign.bench.word_baseline import word_baseline
 from codesign.design import FloatArray
 from codesign.elastic.saved import load
 from codesign.elastic.transformer import Elastic
@@ -20,7 +21,6 @@ from codesign.space_file import read_space
 from codesign.text.labelled import LabelledText
 from codesign.text.periods import LabelledParts, sentences_by_period
 from codesign.text.tokenizer import Tokenizer, shipped_tokenizer
-from codesign.text.word_baseline import word_baseline
 from codesign.training.evaluate_sentences import (
     EarlyExit,
     MeasuredSentences,

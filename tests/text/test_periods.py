@@ -1,4 +1,4 @@
-"""Sentences labelled by period, and the line of weighted counts of words."""
+"""Sentences labelled by period."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ import pytest
 
 from codesign.errors import InputError
 from codesign.text.corpus import shipped_documents
-from codesign.text.labelled import LabelledText
 from codesign.text.periods import LabelledParts, sentences_by_period
 from codesign.text.splits import split
-from codesign.text.word_baseline import word_baseline
 
 
 @pytest.fixture(scope="module")
@@ -51,13 +49,3 @@ def test_too_few_or_many_periods_are_refused(classes: int) -> None:
     """Of the latter some would hold no held-out address."""
     with pytest.raises(InputError, match=f"expected 2 to 16 classes, got {classes}"):
         sentences_by_period(classes)
-
-
-def test_words_that_tell_the_class_are_found() -> None:
-    """A word of one class decides, and probabilities add up to 1, also where no word is known."""
-    texts = [f"the {'ship' if i % 2 else 'plough'} number {i % 5}" for i in range(40)]
-    train = LabelledText(tuple(texts), None, np.arange(40) % 2, ("farm", "navy"))
-    (found,) = word_baseline(train, [["a ship", "a plough", "zzz"]])
-    assert found.argmax(axis=1)[:2].tolist() == [1, 0]
-    np.testing.assert_allclose(np.exp(found).sum(axis=1), 1.0)
-    np.testing.assert_allclose(np.exp(found[2]), 0.5, atol=0.05)
