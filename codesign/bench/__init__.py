@@ -31,6 +31,8 @@ class BenchOptions:
     """surrogate, with a table: fit to so many nets and judge on all others."""
     trainings: Trainings | None = None
     """proxies: train the networks of the study instead of judging by them."""
+    space: str = "sotu_lm"
+    """proxies: search space of the networks."""
     figures_to: Path | None = None
     """proxies: directory for the tables and the figure."""
 
@@ -130,7 +132,7 @@ def proxy_ranks(_data: Path, options: BenchOptions) -> Figures:
         raise InputError("bench proxies: expected the networks of the study (a directory or .csv), or --train-to DIR")
     from codesign.bench.proxies import run
 
-    return run(options.table, options.figures_to)
+    return run(options.table, options.space, options.figures_to)
 
 
 def peer_ratios(data: Path, _options: BenchOptions) -> Figures:

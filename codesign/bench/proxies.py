@@ -70,23 +70,23 @@ class Truth:
                 "_top": inside(best(self.loss, TOP).astype(np.int64) - 1)}  # fmt: skip
 
 
-def run(path: Path, write_to: Path | None = None) -> list[Row]:
+def run(path: Path, space_name: str, write_to: Path | None = None) -> list[Row]:
     """Judge all proxies by the networks of a table, or of a directory that `--train-to` filled.
 
     Networks of the recipe with most tokens are the truth, those of other recipes are proxies.
 
     Args:
         path: the networks.
+        space_name: of their search space, or a path.
         write_to: where to write nets.csv, guesses.csv and proxies.png; None = nowhere.
 
     Raises:
-        InputError: rows that cannot be read, networks of several spaces or too few of them.
+        InputError: rows that cannot be read, networks of another space or too few of them.
     """
-    nets = read_nets(path)
-    names = sorted({net.space for net in nets})
-    if len(names) > 1:
-        raise InputError(f"{path}: expected networks of one search space, got {', '.join(names)}")
-    space = read_space(names[0]).content
+    nets, space = read_nets(path), read_space(space_name).content
+    if others_space := sorted({net.space for net in nets} - {space.name}):
+        raise InputError(f"{path}: expected networks of the search space {space.name}, got {', '.join(others_space)}; "
+                         "give their --space")  # fmt: skip
     true, repeats, others = split(nets)
     if len(true) < FEWEST:
         raise InputError(f"{path}: expected at least {FEWEST} networks of one recipe, got {len(true)}")

@@ -38,7 +38,7 @@ class Guess:
     name: str
     values: FloatArray  # (n,) lower is better; NaN where it has none
     seconds: float
-    """To ask for one network, on a machine as busy as it was."""
+    """Of one core, to ask for one network; what is fitted once is shared out among the n."""
     refused: bool = False
     """Whether a search of the space with this proxy is refused, because it varies what the proxy cannot see."""
 
@@ -85,10 +85,10 @@ def supernet_guesses(asked: Asked, network: str = "supernet") -> list[Guess]:
         Guess(f"{network}, {FULL_WINDOWS} windows", full, full_seconds),
     ]
     for kind, columns in FEATURES.items():
-        start = time.perf_counter()
+        start = time.process_time()
         smooth = fit(columns(asked.space, drawn), drawn_loss, seed=SEED)
         predicted, _ = smooth.predict(columns(asked.space, asked.genomes))
-        each = (time.perf_counter() - start) / len(shape) + seconds * SMOOTHED_SHAPES / len(shape)
+        each = (time.process_time() - start) / len(shape) + seconds * SMOOTHED_SHAPES / len(shape)
         found.append(Guess(f"{network}, smoothed by {kind}", predicted, each))
         found.append(
             Guess(f"{network}, mean of measured and smoothed by {kind}", (predicted + full) / 2, each + full_seconds)
@@ -111,9 +111,9 @@ def score_guesses(asked: Asked) -> list[Guess]:
     architecture = architecture_of(shape, context=asked.space.family.position_count)
     found = []
     for name in SCORES:
-        start = time.perf_counter()
+        start = time.process_time()
         score = score_table(architecture, settings(shape, shape.family.stacks[0]), [name], SEED)[name]
-        seconds = (time.perf_counter() - start) / len(shape)
+        seconds = (time.process_time() - start) / len(shape)
         found.append(Guess(f"score:{name}", -score, seconds, _refused(name, asked.space)))
     return found
 
@@ -124,14 +124,14 @@ def law_guesses(asked: Asked) -> list[Guess]:
     As proxies they refuse spaces with removed FFNs, spans, densities and bits; the quadratic sees none of these. A
     network without any FFN has no guess.
     """
-    start = time.perf_counter()
+    start = time.process_time()
     counts = parameters(asked.shape)
     known = (counts["attention"] > 0) & (counts["ffn"] > 0)
     found = []
     for name, nets in SURROGATES.items():
         values = np.full(len(known), np.nan)
         values[known] = terms(counts["attention"][known], counts["ffn"][known]) @ np.array(read_fit(nets).coefficients)
-        found.append(Guess(name, values, (time.perf_counter() - start) / len(known), refused=True))
+        found.append(Guess(name, values, (time.process_time() - start) / len(known), refused=True))
     return found
 
 
@@ -155,9 +155,9 @@ GUESSES: tuple[Callable[[Asked], list[Guess]], ...] = (supernet_guesses, trainin
 def _measured(proxy: Supernet, shape: ModelShape) -> tuple[FloatArray, float]:
     """(n,) nats a token, and seconds a shape; the first one, which loads the network, is measured before."""
     proxy.predict(shape.take(slice(0, 1)))
-    start = time.perf_counter()
+    start = time.process_time()
     loss = np.log(proxy.predict(shape).value)
-    return loss, (time.perf_counter() - start) / max(1, len(shape) - 1)
+    return loss, (time.process_time() - start) / max(1, len(shape) - 1)
 
 
 def _refused(score: str, space: SearchSpace) -> bool:

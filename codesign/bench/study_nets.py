@@ -59,7 +59,7 @@ class Net(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     tokens: int
     """Trained on."""
     seconds: float
-    """Of the training."""
+    """Of one core, for the training."""
     paired_error: float | None = None
     """Standard error of the loss less the mean loss of all networks of the recipe, over windows; a line has none."""
     window_losses: tuple[float, ...] = ()

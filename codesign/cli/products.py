@@ -53,7 +53,7 @@ def list_(as_json: AsJson = False) -> None:
 TrainTo = Annotated[
     Path | None, typer.Option(help="proxies: train the networks of the study, one line in this directory each.")
 ]
-StudySpace = Annotated[str, typer.Option(help="With --train-to: search space, a shipped name or a .toml file.")]
+StudySpace = Annotated[str, typer.Option(help="proxies: search space, a shipped name or a .toml file.")]
 StudyRecipe = Annotated[str, typer.Option(help="With --train-to: recipe, a shipped name or a .toml file.")]
 
 
@@ -98,7 +98,7 @@ def bench(
     from codesign.bench import BenchOptions, run_bench
 
     asked = None if train_to is None else _trainings(train_to, space, recipe, (count, repeats, seed), part)
-    options = BenchOptions(write, large, scalesim_python, table, train_size, asked, figures_to)
+    options = BenchOptions(write, large, scalesim_python, table, train_size, asked, space, figures_to)
     figures = run_bench(name, data, options)
     if as_json:
         print_json({"format": 1, "bench": name, "figures": figures})

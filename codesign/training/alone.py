@@ -6,6 +6,7 @@ and no weight is inherited. All networks of a recipe see the same windows in the
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +78,7 @@ class TrainedAlone:
     tokens: int
     """Targets of the text trained on, repeated ones counted again."""
     seconds: float
-    """Of the training; without reading the text and measuring."""
+    """Of one core, for the training; without reading the text and measuring."""
 
 
 def train_alone(
@@ -112,10 +113,11 @@ def train_alone(
     torch.set_num_threads(recipe.threads)
     model = Alone(architecture, setting, recipe.seed)
     identity = Identity({}, model.architecture, single, text.digest())
+    start = time.process_time()  # other work on the machine does not count
     trainer = Trainer(place, model, identity, text, Only(setting), "cpu", Worker())
     while trainer.position.step < recipe.steps:
         watch(trainer.step())
-    seconds = trainer.seconds
+    seconds = time.process_time() - start
     chosen = text.validation_windows if windows is None else windows
     measured = evaluate(model, setting, chosen, recipe.evaluation.batch)
     return TrainedAlone(measured, recipe.steps * recipe.batch * recipe.text.window, seconds)
