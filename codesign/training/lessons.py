@@ -13,6 +13,7 @@ from torch import Tensor
 from codesign.elastic.setting import Setting
 from codesign.elastic.spans import SoftSpans
 from codesign.elastic.transformer import Elastic
+from codesign.errors import InputError
 from codesign.text.packing import word_perplexity
 from codesign.text.tokenizer import Tokenizer
 from codesign.training.data import Batches, TrainingText, training_text
@@ -47,19 +48,19 @@ def read_text(recipe: Recipe, tokenizer: Tokenizer | None = None) -> Text:
     """Read the text of a recipe, see `training_text` and `sentence_text`.
 
     Raises:
-        InputError: what these refuse.
+        InputError: what these refuse, and fewer sentences than a batch.
     """
     if recipe.sentences is None:
         return training_text(recipe.text, tokenizer)
-    return sentence_text(recipe.text, recipe.sentences, tokenizer)
+    text = sentence_text(recipe.text, recipe.sentences, tokenizer)
+    if len(text.train) < recipe.batch:
+        raise InputError(f"batch: expected at most the {len(text.train)} training sentences, got {recipe.batch}; "
+                         "give more text or a smaller batch")  # fmt: skip
+    return text
 
 
 def lessons_of(text: Text, recipe: Recipe) -> Lessons:
-    """Return what a training does with its text.
-
-    Raises:
-        InputError: fewer sentences than a batch.
-    """
+    """Return what a training does with its text."""
     return LanguageLessons(text, recipe) if isinstance(text, TrainingText) else SentenceLessons(text, recipe)
 
 
@@ -106,9 +107,6 @@ class SentenceLessons:
 
     text: SentenceText
     recipe: Recipe
-
-    def __post_init__(self) -> None:
-        _ = self._batches  # refuses here, before anything is written
 
     @property
     def tokens(self) -> int:

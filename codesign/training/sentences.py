@@ -87,23 +87,15 @@ class SentenceText:
 
 @dataclass
 class SentenceBatches:
-    """The sentences of each step. An epoch is an order of its own; what fills no batch waits for the next epoch.
+    """The sentences of each step, a batch of them at least.
 
-    Raises:
-        InputError: fewer sentences than a batch.
+    An epoch is an order of its own; what fills no batch waits for the next epoch.
     """
 
     sentences: Sentences
     size: int
     seed: int
     _known: dict[int, IntArray] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if len(self.sentences) < self.size:
-            raise InputError(
-                f"batch: expected at most the {len(self.sentences)} training sentences, got {self.size}; give more "
-                "text or a smaller batch"
-            )
 
     def at(self, step: int) -> IntArray:
         """Return the (size,) places of a step's sentences, the same whatever was asked before."""
