@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from PIL import Image
 
 from codesign.bench import proxies, study_guesses
 from codesign.bench.proxies import SIZE, Truth, judged, run, split
@@ -174,6 +173,7 @@ def judge(space: SearchSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_table_becomes_figures(judge: Callable[..., Any], nets: list[Net], tmp_path: Path) -> None:
     """What was trained comes first, then the proxies; tables and a figure are written, the former readable again."""
+    pytest.importorskip("matplotlib", reason="the figure needs matplotlib")
     about, perfect, _ = judge(nets, tmp_path / "figures")
     assert (about["nets"], about["repeats"], about["recipe"]) == (COUNT, 1, "made_up")
     assert about["seed_deviation"] == pytest.approx(0.01 / np.sqrt(2), rel=0.2)
@@ -181,8 +181,7 @@ def test_a_table_becomes_figures(judge: Callable[..., Any], nets: list[Net], tmp
     assert (perfect["proxy"], perfect["kendall_tau"]) == ("perfect", 1.0)
     assert len(read_nets(tmp_path / "figures" / "nets.csv")) == COUNT + 1
     assert "perfect" in (tmp_path / "figures" / "guesses.csv").read_text().splitlines()[0]
-    with Image.open(tmp_path / "figures" / "proxies.png") as picture:
-        assert picture.width > 1000
+    assert (tmp_path / "figures" / "proxies.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_other_networks_are_refused(judge: Callable[..., Any], nets: list[Net]) -> None:
