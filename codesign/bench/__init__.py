@@ -108,6 +108,20 @@ def exit_figures(_data: Path, _options: BenchOptions) -> Figures:
     return run()
 
 
+def pretrained_figures(data: Path, _options: BenchOptions) -> Figures:
+    """MiniLM cut in many ways, measured on VADER's sentences with and without recovery; --data: their directory."""
+    from codesign.bench.pretrained import run
+
+    return run(data)
+
+
+def t5_figures(_data: Path, _options: BenchOptions) -> Figures:
+    """The FFNs of T5-Mini: their share, and small T5s trained without them or with merged ones; some minutes."""
+    from codesign.bench.t5 import run
+
+    return run()
+
+
 def ngram_lines(_data: Path, _options: BenchOptions) -> Figures:
     """Sizes of the shipped text and its n-gram perplexities: the line beside every language model figure."""
     from codesign.bench.text import run
@@ -164,6 +178,8 @@ BENCHES: dict[str, Callable[[Path, BenchOptions], Figures]] = {
     "scores": score_ranks,
     "proxies": proxy_ranks,
     "exits": exit_figures,
+    "pretrained": pretrained_figures,
+    "t5": t5_figures,
 }
 
 WRITING = ("surrogate",)
@@ -173,7 +189,7 @@ WRITING = ("surrogate",)
 WITH_TABLE = ("proxies", "surrogate")
 """Benchmarks that take a table of trained networks."""
 
-WITHOUT_DATA = ("exits", "proxies", "sensitivity", "supernet", "survey", "text")
+WITHOUT_DATA = ("exits", "proxies", "sensitivity", "supernet", "survey", "t5", "text")
 """Benchmarks that need no reference data."""
 
 

@@ -22,7 +22,7 @@ from codesign.text.labelled import LabelledText
 LONGEST = 128
 """Tokens of a sentence or pair; what is longer is cut."""
 MEASURED_BATCH = 64
-PENALTY = 1e-3
+PENALTY = 1.0
 """On the squared weights of a fitted head, features having a variance of 1."""
 
 
