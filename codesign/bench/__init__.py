@@ -144,6 +144,9 @@ def proxy_ranks(_data: Path, options: BenchOptions) -> Figures:
         return train_study(options.trainings)
     if options.table is None:
         raise InputError("bench proxies: expected the networks of the study (a directory or .csv), or --train-to DIR")
+    from codesign.training.process import one_thread_an_operation
+
+    one_thread_an_operation()  # networks are shared out among the cores, one a core
     from codesign.bench.proxies import run
 
     return run(options.table, options.space, options.figures_to)
