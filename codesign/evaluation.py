@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -64,7 +64,7 @@ class Evaluator:
             metrics=metrics,
             log_standard_error=np.asarray(quality.log_standard_error, dtype=np.float64),
             extrapolated=np.asarray(quality.extrapolated, dtype=np.bool_),
-            violation=self._violation(metrics),
+            violation=self.violation(metrics),
         )
 
     def remember(self, evaluations: Evaluations, metric: str) -> None:
@@ -74,7 +74,17 @@ class Evaluator:
             quality = Quality(metric, evaluations.metrics[metric], error, extrapolated)
             self.proxy.remember(self.space.decode(evaluations.genomes).shape, quality)
 
-    def _violation(self, metrics: dict[str, FloatArray]) -> FloatArray:
+    def costs(self, genomes: IntArray) -> dict[str, FloatArray]:
+        """Return what n genomes cost, metric by metric, without their quality."""
+        return estimate(self.space.decode(genomes), self.space.scenario, self.technology, self.fidelity).metrics()
+
+    def with_baseline_quality(self, metric: str, value: float) -> Evaluator:
+        """Return the evaluator whose limit of quality, if it is one relative to the baseline's, is of this value."""
+        given = self.space.limits.get(metric)
+        return self if given is None else replace(self, limits=self.limits | {metric: given.largest(value)})
+
+    def violation(self, metrics: dict[str, FloatArray]) -> FloatArray:
+        """(n,) sum of the relative excess over the limits, and 1 where an objective is unknown."""
         excess = np.zeros(len(metrics["edp_js"]))
         for name, most in self.limits.items():
             excess += np.nan_to_num(np.maximum(metrics[name] / most - 1.0, 0.0))

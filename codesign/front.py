@@ -7,11 +7,9 @@ from dataclasses import dataclass
 import moocore
 import numpy as np
 
-from codesign.accuracy.proxy import Proxy
 from codesign.design import BoolArray, FloatArray, IntArray
 from codesign.errors import InputError
 from codesign.evaluation import Evaluations
-from codesign.space import SearchSpace
 
 Z95 = 1.959963984540054
 """Half width of a 95 % interval in standard errors."""
@@ -23,9 +21,15 @@ REFERENCE_FACTOR = 2.0
 """The hypervolume's reference point is this many times the baseline, in every objective."""
 
 
-def front_ids(evaluations: Evaluations, objectives: tuple[str, ...]) -> IntArray:
-    """Return the ids of the feasible non-dominated designs, sorted by the first objective; of equals the first."""
-    feasible = np.flatnonzero(evaluations.feasible)
+def front_ids(evaluations: Evaluations, objectives: tuple[str, ...], among: BoolArray | None = None) -> IntArray:
+    """Return the ids of the feasible non-dominated designs, sorted by the first objective; of equals the first.
+
+    Args:
+        evaluations: n designs.
+        objectives: names of metrics.
+        among: (n,) the designs that count; all if absent.
+    """
+    feasible = np.flatnonzero(evaluations.feasible if among is None else evaluations.feasible & among)
     if not len(feasible):
         return feasible
     values = evaluations.objectives(objectives)[feasible]
@@ -52,12 +56,14 @@ def reference_point(evaluations: Evaluations, objectives: tuple[str, ...]) -> Fl
     return np.asarray(evaluations.objectives(objectives)[0] + np.log(REFERENCE_FACTOR))
 
 
-def hypervolume(evaluations: Evaluations, objectives: tuple[str, ...]) -> float:
+def hypervolume(evaluations: Evaluations, objectives: tuple[str, ...], among: BoolArray | None = None) -> float:
     """Return the hypervolume of all feasible designs in logarithms of the objectives; 0 before any is feasible.
+
+    Where `among` is given, only its designs count.
 
     Designs worse than the reference point in any objective add nothing.
     """
-    ids = front_ids(evaluations, objectives)
+    ids = front_ids(evaluations, objectives, among)
     if not len(ids):
         return 0.0
     values = evaluations.objectives(objectives)
@@ -108,26 +114,21 @@ class Gain:
     """The same at the lower end."""
 
 
-def gains(evaluations: Evaluations, space: SearchSpace, proxy: Proxy, quality: str) -> list[Gain]:
+def gains(evaluations: Evaluations, choices: IntArray, ratio_error: FloatArray, quality: str) -> list[Gain]:
     """Return the EDP gain over the baseline (id 0) at each of QUALITY_BUDGETS.
 
     The baseline is always a choice, within its own limits or not, so a factor is never below 1.
 
     Args:
         evaluations: of one run; the baseline has id 0.
-        space: the search space of the run.
-        proxy: gives the error of the ratio to the baseline's quality.
+        choices: (c,) ids that may be chosen, the baseline first.
+        ratio_error: (c,) standard errors of the logarithm of quality over the baseline's; NaN where there is none.
         quality: the proxy's metric.
     """
-    if not len(evaluations):
-        return []
-    choices = np.flatnonzero(evaluations.feasible | (np.arange(len(evaluations)) == 0))  # (c,) ids, the baseline first
     edp = evaluations.metrics["edp_js"]
     value = evaluations.metrics[quality]
     log_ratio = np.log(value[choices] / value[0])
-    errors = evaluations.log_standard_error
-    shapes = space.decode(evaluations.genomes[choices]).shape
-    error = np.array(proxy.compare(shapes, space.baseline.shape, (errors[choices], errors[:1])))
+    error = np.array(ratio_error)
     error[0] *= 0.0  # the baseline against itself; NaN stays NaN
     order = np.lexsort((value[choices], edp[choices]))  # least EDP first, of equals the better quality
     return [_gain(budget, choices, edp, log_ratio, error, order) for budget in QUALITY_BUDGETS]

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from codesign import select
+from codesign.comparison import check_comparable
 from codesign.design import IntArray
 from codesign.errors import InputError
 from codesign.export import ExportContext, export
 from codesign.front import non_dominated
-from codesign.run import Run, check_comparable
+from codesign.run import Run
 from codesign.tables import design_record, select_columns
 
 Choice = tuple[Run, IntArray]
@@ -27,7 +28,7 @@ def joint_front(runs: Sequence[Run]) -> list[Choice]:
     """
     check_comparable(runs)
     fronts = [run.front_ids() for run in runs]
-    values = [run.evaluations.objectives(run.space.objectives)[ids] for run, ids in zip(runs, fronts, strict=True)]
+    values = [run.judged.objectives(run.space.objectives)[ids] for run, ids in zip(runs, fronts, strict=True)]
     best = non_dominated(np.concatenate(values))
     starts = np.cumsum([0, *map(len, fronts)])
     return [(run, ids[best[a:b]]) for run, ids, a, b in zip(runs, fronts, starts, starts[1:], strict=False)]
@@ -67,10 +68,13 @@ def where_ids(run: Run, condition: str, ids: IntArray) -> IntArray:
 
 
 def pick_id(run: Run, wish: str) -> int:
-    """Return the id of one design: the knee, any evaluated id, or the best feasible design of a column."""
+    """Return the id of one design: the knee, any evaluated id, or the best feasible design of a column.
+
+    Once the best designs are measured again at the full budget, only they are comparable and picked from.
+    """
     _require_evaluations(run)
     every = np.arange(len(run.evaluations))
-    ids = every if wish.strip().isdecimal() else every[run.evaluations.feasible]
+    ids = every if wish.strip().isdecimal() else every[run.comparable]
     columns, baseline = select_columns(run, ids)
     return select.pick(wish, columns, baseline, run.knee)
 

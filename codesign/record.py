@@ -7,7 +7,6 @@ them. A last line torn by a crash is dropped; any other damage is refused. docs/
 from __future__ import annotations
 
 import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,11 +14,14 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from codesign import journal
 from codesign.errors import RunError
 from codesign.evaluation import Evaluations
 from codesign.space import SearchSpace
 
 EVALUATIONS = "evaluations.jsonl"
+REMEASURED = "remeasured.jsonl"
+"""See `remeasured`."""
 
 
 class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,7 +47,7 @@ def read(directory: Path, space: SearchSpace, names: list[str]) -> Evaluations:
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}; restore the file from a copy") from None
     lines = []
-    for number, raw in enumerate(data[: _whole_length(data)].splitlines()):
+    for number, raw in enumerate(journal.whole_lines(data)):
         try:
             line = msgspec.json.decode(raw, type=Line)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -61,23 +63,12 @@ def append(directory: Path, evaluations: Evaluations, start: int) -> None:
     Raises:
         RunError: the disk is full or cannot be written; what was there before is kept.
     """
-    text = b"".join(_encode(line) + b"\n" for line in _lines(evaluations, start))
-    path = directory / EVALUATIONS
-    try:
-        with path.open("ab") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise RunError(
-            f"{path}: cannot be written: {error.strerror}; {start} evaluations are kept; "
-            f"make room, then: codesign resume {directory}"
-        ) from error
+    journal.append(directory / EVALUATIONS, _lines(evaluations, start), f"{start} evaluations")
 
 
 @contextmanager
 def writing(directory: Path) -> Iterator[None]:
-    """Be the only writer of a run; on entry, cut off a torn last line.
+    """Be the only writer of a run; on entry, cut off torn last lines.
 
     Raises:
         RunError: another process writes to it, or it cannot be written.
@@ -90,9 +81,8 @@ def writing(directory: Path) -> Iterator[None]:
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            data = file.read()
-            if len(data) > _whole_length(data):
-                file.truncate(_whole_length(data))
+            for name in (EVALUATIONS, REMEASURED):
+                journal.cut_torn_tail(directory / name)
         except BlockingIOError:
             raise RunError(f"{directory}: another process is writing to this run; wait for it or stop it") from None
         except OSError as error:
@@ -109,11 +99,6 @@ def join(first: Evaluations, second: Evaluations) -> Evaluations:
         extrapolated=np.concatenate([first.extrapolated, second.extrapolated]),
         violation=np.concatenate([first.violation, second.violation]),
     )
-
-
-def _whole_length(data: bytes) -> int:
-    """Return the length of the data up to and including the last line end."""
-    return data.rfind(b"\n") + 1
 
 
 def _check_line(where: str, line: Line, number: int, space: SearchSpace, names: list[str]) -> None:
@@ -148,6 +133,3 @@ def _lines(evaluations: Evaluations, start: int) -> Iterator[Line]:
             extrapolated=bool(evaluations.extrapolated[row]),
             violation=float(evaluations.violation[row]),
         )
-
-
-_encode = msgspec.json.Encoder().encode  # writes NaN as null

@@ -2,76 +2,45 @@
 
     RUN/run.json            what was searched: both input files verbatim, their hashes, proxy, algorithm, seed, budget
     RUN/evaluations.jsonl   what was found (see `record`)
+    RUN/remeasured.jsonl    what the full budget of the proxy says of the best designs, if it has one (see `remeasured`)
 
-Nothing in either file depends on the clock, so two runs of the same search are byte for byte equal.
+Nothing in these files depends on the clock, so two runs of the same search are byte for byte equal.
 docs/run_format.md is the full description.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-import platform
-from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
-from importlib import metadata
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING
 
-import msgspec
-from msgspec import Meta
+import numpy as np
 
-from codesign import record
+from codesign import record, remeasured
+from codesign.accuracy.protocol import full_rung
 from codesign.accuracy.proxy import FunctionProxy, Proxy, resolve
 from codesign.cost.estimate import cost_metrics, delay_ratios
-from codesign.cost.prepare import Fidelity
 from codesign.cost.technology import Technology, check
-from codesign.design import ModelShape
-from codesign.errors import InputError, ProxyError, RunError
+from codesign.design import BoolArray, FloatArray, IntArray, ModelShape
+from codesign.errors import ProxyError, RunError
 from codesign.evaluation import Evaluations
-from codesign.files import Document, convert, parse
+from codesign.files import parse
 from codesign.front import Gain, front_ids, gains, hypervolume, knee
+from codesign.manifest import MANIFEST as MANIFEST
+from codesign.manifest import TEMPORARY, InputText, brief, read_manifest
+from codesign.manifest import Manifest as Manifest
+from codesign.manifest import input_text as input_text
+from codesign.manifest import sha256 as sha256
+from codesign.manifest import versions as versions
+from codesign.manifest import write_manifest as write_manifest
+from codesign.remeasured import Remeasured
 from codesign.space import SearchSpace
 from codesign.space_file import ScenarioFile, in_scenario, parse_space
+from codesign.ties import Ties, by_quality, neighbour_errors, ties_of
 
 if TYPE_CHECKING:
     import pandas
-
-MANIFEST = "run.json"
-TEMPORARY = MANIFEST + ".new"
-"""run.json while it is written."""
-
-
-class InputText(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One input file, verbatim."""
-
-    name: str
-    sha256: str
-    text: str
-
-
-class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The content of run.json."""
-
-    format: Literal[1] = 1
-    codesign_version: str
-    versions: dict[str, str]
-    """Of Python and of the libraries that a record depends on."""
-    space: InputText
-    cost_model: InputText
-    scenario: InputText | None = None
-    """The file that replaced the space's own scenario, if any."""
-    proxy: str
-    quality: str
-    """The proxy's metric."""
-    fidelity: Fidelity
-    """Of time."""
-    algorithm: str
-    population: Annotated[int, Meta(ge=2)]
-    seed: Annotated[int, Meta(ge=0)]
-    budget: Annotated[int, Meta(ge=1)]
 
 
 @dataclass(frozen=True)
@@ -83,6 +52,9 @@ class Run:
     space: SearchSpace
     technology: Technology
     evaluations: Evaluations
+    """As the search saw them."""
+    again: Remeasured | None = None
+    """What the full budget said so far."""
 
     @property
     def name(self) -> str:
@@ -106,27 +78,83 @@ class Run:
         """10th and 90th percentile of measured over calibrated cycles; None under ideal time."""
         return delay_ratios(self.technology, self.manifest.fidelity)
 
-    def front_ids(self) -> Any:
+    @property
+    def full(self) -> Remeasured | None:
+        """What the full budget says of the best designs; None unless all that was planned is measured."""
+        return self.again if self.again is not None and self.again.of(self.evaluations) else None
+
+    @cached_property
+    def judged(self) -> Evaluations:
+        """The evaluations, with the quality that the full budget found where it was asked."""
+        full = self.full
+        return self.evaluations if full is None else full.judged(self.evaluations, self.manifest.quality)
+
+    @cached_property
+    def remeasured(self) -> BoolArray:
+        """(n,) True where the quality in `judged` is of the full budget."""
+        found = np.zeros(len(self.evaluations), dtype=np.bool_)
+        found[self.full.ids if self.full else []] = True
+        return found
+
+    @property
+    def comparable(self) -> BoolArray:
+        """(n,) feasible, and judged by the full budget if any design is: what picks and fronts choose among."""
+        return np.asarray(self.judged.feasible & (self.remeasured | (self.full is None)))
+
+    def front_ids(self) -> IntArray:
         """(k,) ids of the front, sorted by the first objective."""
+        return front_ids(self.judged, self.space.objectives, self.comparable)
+
+    def screened_front_ids(self) -> IntArray:
+        """(k,) ids of the front as the search saw it, whatever the full budget said later."""
         return front_ids(self.evaluations, self.space.objectives)
 
     def front(self) -> pandas.DataFrame:
         """Return the front as a table: a row a design (index: id), metrics, model and accelerator as columns."""
-        from codesign.tables import design_table
+        from codesign.tables import front_table
 
-        return design_table(self, self.front_ids())
+        return front_table([(self, self.front_ids())])
 
     def knee(self) -> int:
         """Return the id of the front's knee."""
-        return knee(self.evaluations, self.space.objectives, self.front_ids())
+        return knee(self.judged, self.space.objectives, self.front_ids())
+
+    def ratio_errors(self, ids: IntArray) -> FloatArray:
+        """(k,) standard errors of the logarithm of quality over the baseline's; NaN where there is none."""
+        if self.full is not None:
+            known = np.full(len(self.evaluations), np.nan)
+            known[self.full.ids] = self.full.ratio_errors
+            return known[ids]
+        # The errors are in the record, so a proxy that has no better way need not predict again.
+        errors, shapes = self.evaluations.log_standard_error, self.space.decode(self.evaluations.genomes[ids]).shape
+        return self.proxy.compare(shapes, self.space.baseline.shape, (errors[ids], errors[:1]))
 
     def gains(self) -> list[Gain]:
         """Return the EDP gains over the baseline within the two quality budgets."""
-        return gains(self.evaluations, self.space, self.proxy, self.manifest.quality)
+        if not len(self.evaluations):
+            return []
+        choices = np.flatnonzero(self.comparable | (np.arange(len(self.evaluations)) == 0))
+        return gains(self.judged, choices, self.ratio_errors(choices), self.manifest.quality)
+
+    def ties(self) -> Ties:
+        """Return which designs of the front are in no certain order of quality.
+
+        A proxy that measures is not asked to measure again: before its full budget has been spent, ties are unknown.
+        """
+        full = self.full
+        if full is not None and full.noise is not None:
+            front = np.array(full.noise.front, dtype=np.int64)
+            errors = np.array(full.noise.standard_errors, dtype=np.float64)
+            return ties_of(self.judged, self.manifest.quality, front, errors)
+        front = by_quality(self.judged, self.manifest.quality, self.front_ids())
+        errors = np.full(max(len(front) - 1, 0), np.nan)
+        if full_rung(self.proxy) is None:
+            errors = neighbour_errors(self.judged, self.space, self.proxy, front)
+        return ties_of(self.judged, self.manifest.quality, front, errors)
 
     def hypervolume(self) -> float:
-        """Return the hypervolume of all evaluations, in logarithms of the objectives."""
-        return hypervolume(self.evaluations, self.space.objectives)
+        """Return the hypervolume of the front, in logarithms of the objectives."""
+        return hypervolume(self.judged, self.space.objectives, self.comparable)
 
     def extend(self, evaluations: Evaluations) -> Run:
         """Append a batch to the record and return the longer run.
@@ -136,50 +164,6 @@ class Run:
         """
         record.append(self.directory, evaluations, start=len(self.evaluations))
         return replace(self, evaluations=record.join(self.evaluations, evaluations))
-
-
-def check_comparable(runs: Sequence[Run]) -> None:
-    """Refuse runs whose figures cannot stand in one table or plot.
-
-    Raises:
-        InputError: no run, or runs that differ in what COMPARED names.
-    """
-    if not runs:
-        raise InputError("expected at least one run, got none")
-    first = runs[0]
-    for run in runs[1:]:
-        for what, own, others in zip(COMPARED, _compared(run), _compared(first), strict=True):
-            if own != others:
-                raise InputError(
-                    f"{run.directory}: {what}: expected {_brief(others)} as in {first.directory}, got {_brief(own)}; "
-                    "figures of these runs do not compare"
-                )
-
-
-COMPARED = (
-    "objectives",
-    "proxy",
-    "quality metric",
-    "cost model",
-    "fidelity",
-    "scenario",
-    "family",
-    "EDP of the baseline",
-)
-
-
-def _compared(run: Run) -> tuple[Any, ...]:
-    manifest, edp = run.manifest, run.evaluations.metrics["edp_js"]
-    return (
-        run.space.objectives,
-        manifest.proxy,
-        manifest.quality,
-        InputText(name=manifest.cost_model.name, sha256=manifest.cost_model.sha256, text=""),
-        manifest.fidelity,
-        run.space.scenario,
-        run.space.family,
-        float(edp[0]) if len(edp) else None,
-    )
 
 
 def create(directory: Path, manifest: Manifest) -> Run:
@@ -202,28 +186,6 @@ def create(directory: Path, manifest: Manifest) -> Run:
     return open_run(directory)
 
 
-def write_manifest(directory: Path, manifest: Manifest) -> None:
-    """Write run.json so that it is always either the old or the new one.
-
-    Raises:
-        RunError: the disk is full or cannot be written; the old one is kept.
-    """
-    text = msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
-    temporary = directory / TEMPORARY
-    try:
-        with temporary.open("wb") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(directory / MANIFEST)
-    except OSError as error:
-        with suppress(OSError):  # it may never have been there
-            temporary.unlink()
-        raise RunError(
-            f"{directory / MANIFEST}: cannot be written: {error.strerror}; make room, then give the same command again"
-        ) from error
-
-
 def open_run(directory: str | Path) -> Run:
     """Read a run. A torn last line is left out.
 
@@ -231,7 +193,7 @@ def open_run(directory: str | Path) -> Run:
         RunError: no run there, or its record is damaged.
     """
     directory = Path(directory)
-    manifest = _read_manifest(directory)
+    manifest = read_manifest(directory)
     for role in ("space", "cost_model", "scenario"):
         text: InputText | None = getattr(manifest, role)
         if text is not None and sha256(text.text) != text.sha256:
@@ -247,42 +209,12 @@ def open_run(directory: str | Path) -> Run:
     model = parse(manifest.cost_model.text, manifest.cost_model.name, origin + "cost_model", Technology)
     technology = check(model).content
     evaluations = record.read(directory, space, [manifest.quality, *cost_metrics(technology)])
-    return Run(directory, manifest, space, technology, evaluations)
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the libraries that the path of a search depends on."""
-    return {"python": platform.python_version()} | {name: metadata.version(name) for name in LIBRARIES}
-
-
-LIBRARIES = ("moocore", "numba", "numpy", "pymoo")
-
-
-def input_text(document: Document[Any]) -> InputText:
-    """Return an input file as the record keeps it."""
-    return InputText(name=document.name, sha256=sha256(document.text), text=document.text)
+    again = remeasured.read(directory, len(evaluations))
+    return Run(directory, manifest, space, technology, evaluations, again)
 
 
 def _refuse(error: ProxyError, _: ModelShape) -> None:
     raise error
-
-
-def sha256(text: str) -> str:
-    """Return the hash by which an input text is known."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _read_manifest(directory: Path) -> Manifest:
-    path = directory / MANIFEST
-    try:
-        raw = msgspec.json.decode(path.read_bytes())
-    except FileNotFoundError:
-        raise RunError(
-            f"{directory}: no run here (no {MANIFEST}); make one with: codesign search SPACE COST --run {directory}"
-        ) from None
-    except (OSError, msgspec.DecodeError) as error:
-        raise RunError(f"{path}: cannot be read: {error}") from None
-    return convert(raw, str(path), Manifest)
 
 
 def _refuse_occupied(directory: Path, manifest: Manifest) -> None:
@@ -296,17 +228,14 @@ def _refuse_occupied(directory: Path, manifest: Manifest) -> None:
 
 
 def _explain_occupied(directory: Path, wanted: Manifest) -> str:
-    there = _read_manifest(directory)
+    there = read_manifest(directory)
+    fields = ("space", "cost_model", "scenario", "proxy", "screen", "fidelity", "algorithm", "population", "seed")
     differences = [
-        f"{field} {_brief(getattr(there, field))} instead of {_brief(getattr(wanted, field))}"
-        for field in ("space", "cost_model", "scenario", "proxy", "fidelity", "algorithm", "population", "seed")
+        f"{field} {brief(getattr(there, field))} instead of {brief(getattr(wanted, field))}"
+        for field in fields
         if getattr(there, field) != getattr(wanted, field)
     ]
     if differences:
         return f"{directory}: already holds another run: {'; '.join(differences)}; give a new directory with --run"
     more = f" --budget {wanted.budget}" if wanted.budget > there.budget else ""
     return f"{directory}: already holds this very run; continue it with: codesign resume {directory}{more}"
-
-
-def _brief(value: Any) -> str:
-    return f"{value.name} ({value.sha256[:8]})" if isinstance(value, InputText) else str(value)

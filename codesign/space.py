@@ -63,6 +63,8 @@ class SearchSpace:
     baseline: Design
     proxy: str
     """Name of the accuracy proxy that a search asks where the user names no other."""
+    screen: str | None = None
+    """What chooses the designs that this proxy measures; None = all that are proposed are measured."""
 
     @property
     def sizes(self) -> IntArray:

@@ -98,6 +98,7 @@ def _space(name: str, content: SpaceFile) -> SearchSpace:
         fixed=fixed,
         baseline=baseline,
         proxy=content.proxy,
+        screen=content.screen,
     )
     _check_layers(space)
     return space

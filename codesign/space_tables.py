@@ -127,6 +127,8 @@ class SpaceFile(_Strict, frozen=True, kw_only=True):
     """Columns to minimise: cost metrics and the metric of the accuracy proxy."""
     proxy: str = "surrogate"
     """The accuracy proxy that a search asks where the user names no other."""
+    screen: str | None = None
+    """What chooses the designs that the proxy measures: "fitted" or a cheaper proxy; none if absent."""
     family: Family
     model: ModelChoices
     accelerator: AcceleratorChoices

@@ -30,15 +30,16 @@ ACCELERATOR_COLUMNS = (
 def design_table(run: Run, ids: IntArray) -> pd.DataFrame:
     """Return designs as a table, one row an id.
 
-    Columns: the metrics; the 95 % interval of quality; whether it is extrapolated and feasible; the model (per-layer
-    values as text, first layer first); the accelerator.
+    Columns: the metrics; the 95 % interval of quality; whether it is extrapolated, measured at the full budget, and
+    feasible; the model (per-layer values as text, first layer first); the accelerator.
     """
-    evaluations = run.evaluations
+    evaluations = run.judged
     columns: dict[str, Any] = {name: column[ids] for name, column in evaluations.metrics.items()}
     quality = run.manifest.quality
     low, high = interval(columns[quality], evaluations.log_standard_error[ids])
     columns |= {f"{quality}_low": low, f"{quality}_high": high}
-    columns |= {"extrapolated": evaluations.extrapolated[ids], "feasible": evaluations.feasible[ids]}
+    columns |= {"extrapolated": evaluations.extrapolated[ids], "remeasured": run.remeasured[ids]}
+    columns |= {"feasible": evaluations.feasible[ids]}
     design = run.space.decode(evaluations.genomes[ids])
     shape, chip = design.shape, design.accelerator
     columns |= {"layers": shape.layers[:, 0], "hidden": shape.hidden}
@@ -66,7 +67,7 @@ def design_record(run: Run, id_: int) -> dict[str, Any]:
 
     The interval of quality is one of 95 %, those of calibrated time are its 10th and 90th percentile.
     """
-    evaluations = run.evaluations
+    evaluations = run.judged
     metrics = {name: _number(column[id_]) for name, column in evaluations.metrics.items()}
     intervals: dict[str, list[float]] = {}
     error = evaluations.log_standard_error[id_]
@@ -82,6 +83,7 @@ def design_record(run: Run, id_: int) -> dict[str, Any]:
         "metrics": metrics,
         "intervals": intervals,
         "extrapolated": bool(evaluations.extrapolated[id_]),
+        "remeasured": bool(run.remeasured[id_]),
         "feasible": bool(evaluations.feasible[id_]),
         **describe_design(run.space.decode(evaluations.genomes[id_ : id_ + 1])),
         "policy": {},
@@ -95,18 +97,55 @@ def front_record(chosen: Sequence[tuple[Run, IntArray]]) -> dict[str, Any]:
         "run": ", ".join(run.name for run, _ in chosen),
         "fidelity": chosen[0][0].manifest.fidelity,
         "baseline": design_record(chosen[0][0], 0),
-        "designs": [{"run": run.name} | design_record(run, int(i)) for run, ids in chosen for i in ids],
+        "designs": [
+            {"run": run.name} | design_record(run, int(i)) | {"tied_with": tied}
+            for run, ids in chosen
+            for i, tied in zip(ids, _tied(run, ids), strict=True)
+        ],
     }
 
 
 def front_table(chosen: Sequence[tuple[Run, IntArray]]) -> pd.DataFrame:
-    """Return designs of runs as one table; with several runs the first column names the run."""
+    """Return designs of runs as one table; with several runs the first column names the run.
+
+    After quality comes `tied_with`: ids of the neighbours on the run's own front whose order of quality with this
+    design is within noise, "none", or "unknown" where there is no error estimate or the design is not on the front.
+    """
     tables = [design_table(run, ids) for run, ids in chosen]
+    for table, (run, ids) in zip(tables, chosen, strict=True):
+        place = int(table.columns.get_loc(f"{run.manifest.quality}_high")) + 1
+        table.insert(place, "tied_with", [tied_text(tied) for tied in _tied(run, ids)])
     if len(tables) == 1:
         return tables[0]
     for table, (run, _) in zip(tables, chosen, strict=True):
         table.insert(0, "run", run.name)
     return pd.concat(tables)
+
+
+def full_text(run: Run) -> str:
+    """Say how far the front was measured again at the proxy's full budget, and what that changed; empty if not."""
+    if run.again is None:
+        return ""
+    plan, done = run.again.plan, len(run.again.designs)
+    if run.full is None:
+        of = f"{done} of {len(plan.ids)} designs" if plan.evaluations == len(run.evaluations) else "an earlier front"
+        return f"{of} measured again so far, not used yet; continue with: codesign resume {run.directory}"
+    before, after = set(run.screened_front_ids().tolist()), set(run.front_ids().tolist())
+    return (
+        f"{done} designs measured again; of {len(before)} on the front {len(before - after)} left it, and "
+        f"{len(after - before)} that noise had hidden joined"
+    )
+
+
+def tied_text(tied: Sequence[int] | None) -> str:
+    """Return ids of tied designs as a cell of a table."""
+    return "unknown" if tied is None else " ".join(map(str, tied)) or "none"
+
+
+def _tied(run: Run, ids: IntArray) -> list[list[int] | None]:
+    """Return the ids tied with each design; None where that is not known."""
+    ties = run.ties() if len(ids) else {}
+    return [ties.get(int(i)) for i in ids]
 
 
 def _number(value: float) -> float | None:

@@ -20,10 +20,10 @@ LAYERS = (
     ("text", "elastic"),
     ("training", "scoring"),
     ("cost", "accuracy"),
-    ("evaluation", "front", "breakdown"),
-    ("record", "run", "tables"),
+    ("evaluation", "front", "breakdown", "ties"),
+    ("journal", "manifest", "record", "remeasured", "run", "comparison", "tables"),
     ("optimize",),
-    ("select", "picks", "estimates", "report", "export", "pretrained", "bench", "shipped", "terminal", "interruption"),
+    ("select", "picks", "fitting", "estimates", "report", "export", "pretrained", "bench", "shipped", "terminal", "interruption"),
     ("cli", "__init__", "__main__"),
 )
 

@@ -161,7 +161,10 @@ def test_gains_are_within_budget_and_ordered(seed: int, proxy: str, forbidden: f
     )
     judge = resolve("surrogate") if proxy == "surrogate" else resolve(by_width)
     value, choices = found.metrics["perplexity"], feasible | (np.arange(201) == 0)
-    for gain, budget in zip(gains(found, tiny(), judge, "perplexity"), QUALITY_BUDGETS, strict=True):
+    ids = np.flatnonzero(choices)
+    errors = found.log_standard_error
+    error = judge.compare(tiny().decode(found.genomes[ids]).shape, tiny().baseline.shape, (errors[ids], errors[:1]))
+    for gain, budget in zip(gains(found, ids, error, "perplexity"), QUALITY_BUDGETS, strict=True):
         within = choices & (value <= value[0] * (1 + budget) * (1 + 1e-12))
         assert edp[gain.id] == edp[within].min()
         assert gain.factor == pytest.approx(edp[0] / edp[gain.id])
@@ -178,7 +181,7 @@ def test_gains_without_an_error_have_no_interval(tmp_path: Path) -> None:
         return {"perplexity": 1e3 / shape.hidden}
 
     run = small_search(tmp_path / "run", proxy=plain)
-    for gain in gains(run.evaluations, run.space, resolve(plain), "perplexity"):
+    for gain in run.gains():
         assert gain.factor >= 1.0
         assert np.isnan([gain.factor_low, gain.factor_high, gain.change_low, gain.change_high]).all()
 

@@ -69,7 +69,8 @@ def test_front_record_is_plain_json(run: Run) -> None:
     assert record["baseline"]["id"] == 0
     assert [design["id"] for design in record["designs"]] == run.front_ids().tolist()
     assert set(record["designs"][0]) == {
-        "run", "id", "metrics", "intervals", "extrapolated", "feasible", "model", "accelerator", "policy",
+        "run", "id", "metrics", "intervals", "extrapolated", "remeasured", "feasible", "model", "accelerator", "policy",
+        "tied_with",
     }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from codesign.accuracy.protocol import SHAPE_GENES, Errors, Proxy, Quality
+from codesign.accuracy.protocol import SHAPE_GENES, Errors, Proxy, Quality, full_rung
 from codesign.design import BoolArray, Family, FloatArray, ModelShape
 from codesign.errors import CodesignError, ProxyError
 
@@ -63,6 +63,11 @@ class Checked:
         column = _column(error, len(shape), "numbers", where).astype(np.float64)
         _refuse((column < 0) | np.isinf(column), column, f"{where}: expected numbers >= 0, or NaN for none")
         return column
+
+    def full(self) -> Proxy | None:
+        """See `Laddered`."""
+        dearer = full_rung(self.proxy)
+        return None if dearer is None else Checked(dearer)
 
 
 @dataclass(frozen=True)

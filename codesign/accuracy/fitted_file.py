@@ -17,14 +17,26 @@ from codesign.accuracy.fitted_gp import GaussianProcess
 from codesign.accuracy.fitted_mlp import Networks
 from codesign.accuracy.fitted_ridge import Ridge
 from codesign.accuracy.fitted_scale import Scale
+from codesign.design import Family
 from codesign.errors import InputError
 
 FORMAT = 1
 MODELS: dict[str, type[Model]] = {"Ridge": Ridge, "GaussianProcess": GaussianProcess, "Networks": Networks}
 SCALES = ("scale", "term_scale")
 """Fields of models that are scales."""
+EXPECTED = "expected a surrogate written by codesign; fit it again"
 ABOUT = "about"
 """Name of the JSON text among the arrays."""
+
+
+class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a surrogate was fitted to, for those who use it as a proxy."""
+
+    metric: str
+    """Whose logarithm is predicted."""
+    family: Family
+    varied: tuple[str, ...]
+    """Fields of a shape that had more than one value."""
 
 
 class _About(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -40,10 +52,20 @@ class _About(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     rows: int
     held_out: HeldOut
     model: dict[str, int | float | bool]
+    measured: Measured | None = None
 
 
-def save(fitted: Fitted, path: Path) -> None:
-    """Write a surrogate; a file that is there already is replaced at once or not at all."""
+def save(fitted: Fitted, path: Path, measured: Measured | None = None) -> None:
+    """Write a surrogate; a file that is there already is replaced at once or not at all.
+
+    Args:
+        fitted: the surrogate.
+        path: of the file.
+        measured: what it was fitted to, where it shall serve as a proxy.
+
+    Raises:
+        InputError: it cannot be written.
+    """
     model = {field.name: getattr(fitted.model, field.name) for field in fields(fitted.model)}
     arrays: dict[str, Any] = {f"model.{name}": value for name, value in model.items() if isinstance(value, np.ndarray)}
     for name, scale in [(name, value) for name, value in model.items() if isinstance(value, Scale)]:
@@ -58,14 +80,19 @@ def save(fitted: Fitted, path: Path) -> None:
         stretch=fitted.stretch,
         rows=fitted.rows,
         held_out=fitted.held_out,
+        measured=measured,
         model={name: value for name, value in model.items() if not isinstance(value, np.ndarray | Scale)},
     )
     text = np.frombuffer(msgspec.json.encode(about), dtype=np.uint8)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **{ABOUT: text, "low": fitted.low, "high": fitted.high, **arrays})
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_bytes(buffer.getvalue())
-    draft.replace(path)
+    try:
+        draft.write_bytes(buffer.getvalue())
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise InputError(f"{path}: cannot be written: {error.strerror}; name another place") from None
 
 
 def read(path: Path) -> Fitted:
@@ -74,21 +101,34 @@ def read(path: Path) -> Fitted:
     Raises:
         InputError: no such file, a file of something else or cut off, or one of another format.
     """
-    expected = "expected a surrogate written by codesign; fit it again"
+    about, arrays = _content(path)
+    try:
+        return _assembled(about, arrays)
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path}: a part is missing: {error}; {EXPECTED}") from None
+
+
+def read_measured(path: Path) -> Measured | None:
+    """Read what the surrogate of a file was fitted to; None where it does not say.
+
+    Raises:
+        InputError: see `read`.
+    """
+    return _content(path)[0].measured
+
+
+def _content(path: Path) -> tuple[_About, dict[str, Any]]:
     try:
         with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         about = msgspec.json.decode(arrays.pop(ABOUT).tobytes(), type=_About)
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file; {expected}") from None
+        raise InputError(f"{path}: no such file; {EXPECTED}") from None
     except (OSError, ValueError, KeyError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: cannot be read: {error}; {expected}") from None
+        raise InputError(f"{path}: cannot be read: {error}; {EXPECTED}") from None
     if about.format != FORMAT or about.kind not in MODELS:
         raise InputError(f"{path}: expected format {FORMAT}, got {about.format} ({about.kind}); fit it again")
-    try:
-        return _assembled(about, arrays)
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{path}: a part is missing: {error}; {expected}") from None
+    return about, arrays
 
 
 def _assembled(about: _About, arrays: dict[str, Any]) -> Fitted:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from codesign.accuracy.proxy import SHAPE_GENES, Errors, Proxy, Quality
-from codesign.design import Family, FloatArray, ModelShape
+from codesign.accuracy.protocol import SHAPE_GENES, Errors, Proxy, Quality, full_rung
+from codesign.design import Family, FloatArray, IntArray, ModelShape
 from codesign.errors import ProxyError
 from codesign.layer_fields import DENSITIES
 
@@ -55,9 +55,24 @@ class Remembering:
         for key, *answer in zip(self._keys(shape), *(column.tolist() for column in columns), strict=True):
             self.answers[key] = tuple(answer)
 
+    def recall(self, shape: ModelShape) -> FloatArray:
+        """(n,) the quality of shapes that are known; NaN where one is not. Asks nobody."""
+        unknown: Answer = (np.nan, np.nan, False)
+        return np.array([self.answers.get(key, unknown)[0] for key in self._keys(shape)], dtype=np.float64)
+
+    def first_rows(self, shape: ModelShape) -> IntArray:
+        """Return the row of each distinct shape where it comes first, ascending."""
+        first = {key: row for row, key in reversed(list(enumerate(self._keys(shape))))}
+        return np.array(sorted(first.values()), dtype=np.int64)
+
     def compare(self, shape: ModelShape, baseline: ModelShape, errors: Errors | None = None) -> FloatArray:
         """See `Proxy`."""
         return self.proxy.compare(shape, baseline, errors)
+
+    def full(self) -> Proxy | None:
+        """See `Laddered`; the dearer rung remembers its own answers."""
+        dearer = full_rung(self.proxy)
+        return None if dearer is None else Remembering(dearer)
 
     def _keys(self, shape: ModelShape) -> list[bytes]:
         """Return the names and values of what is read, a key a design; densities are told apart by their bits."""

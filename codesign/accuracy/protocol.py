@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from codesign.design import LAYER_FIELDS, BoolArray, Family, FloatArray, ModelShape
+from codesign.errors import ProxyError
 from codesign.layer_fields import GROUPED
 
 # Everything a shape may vary; what a function reads is not known, so its cache key is all of it.
@@ -64,3 +65,23 @@ class Proxy(Protocol):
             errors: (n,) and (1,) log standard errors of shape and baseline, where they are known already: a proxy
                 that measures need not measure again.
         """
+
+
+@runtime_checkable
+class Laddered(Protocol):
+    """What a proxy has besides that can measure more dearly: its next and last rung."""
+
+    def full(self) -> Proxy | None:
+        """Return the proxy that measures the same metric at the full budget; None where this one does already."""
+
+
+def full_rung(proxy: Proxy) -> Proxy | None:
+    """Return the proxy's dearer rung, if it has one.
+
+    Raises:
+        ProxyError: what `full` returns is no proxy.
+    """
+    found = proxy.full() if isinstance(proxy, Laddered) else None
+    if found is not None and not isinstance(found, Proxy):
+        raise ProxyError(f"proxy {proxy.name!r}: full: expected a proxy or None, got {type(found).__name__}")
+    return found

@@ -33,6 +33,9 @@ SUPERNET_AT = "supernet:"
 # Training-free scores are named by what follows; `codesign.accuracy.scores` has them.
 SCORE_AT = "score:"
 
+# A surrogate fitted to measured sub-networks is named by the file that `codesign fit` wrote.
+FITTED_AT = "fitted:"
+
 # Stand-alone trainings are named by their recipe.
 TRAINED_AT = "trained:"
 
@@ -65,6 +68,10 @@ def resolve(proxy: str | Callable[[ModelShape], Any] | Proxy) -> Proxy:
         from codesign.accuracy.trained import Trained
 
         return Checked(Trained(proxy.removeprefix(TRAINED_AT)))
+    if proxy.startswith(FITTED_AT):
+        from codesign.accuracy.fitted_proxy import FittedProxy
+
+        return Checked(FittedProxy(Path(proxy.removeprefix(FITTED_AT))))
     if ":" in proxy:
         return adopted(loaded(proxy), proxy)
     if proxy in PUBLISHED:
@@ -75,6 +82,7 @@ def resolve(proxy: str | Callable[[ModelShape], Any] | Proxy) -> Proxy:
         patterns = (
             f"{SUPERNET_AT}DIRECTORY (what `codesign train` wrote)",
             f"{SCORE_AT}NAME (training-free)",
+            f"{FITTED_AT}FILE (what `codesign fit` wrote)",
             f"{TRAINED_AT}RECIPE (each shape trained from scratch)",
         )
         raise unknown_name(

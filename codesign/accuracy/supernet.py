@@ -9,7 +9,7 @@ answered by the study in docs/accuracy.md.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 SCREENING_WINDOWS = 16
 """Windows of text on which a shape is measured in a search."""
+
+FULL_WINDOWS = 256
+"""Windows on which the front of a search is measured again: 32,768 tokens where a window has 128."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,12 @@ class Supernet:
         difference = self._measured(self._settings(shape)) - self._measured(self._settings(baseline))
         return np.asarray(difference.std(axis=1, ddof=1) / np.sqrt(difference.shape[1]))
 
+    def full(self) -> Supernet | None:
+        """Return the same network on FULL_WINDOWS windows; None where this one has as many."""
+        if self.window_count >= FULL_WINDOWS:
+            return None
+        return replace(self, window_count=FULL_WINDOWS, losses={})
+
     @cached_property
     def card(self) -> Card:
         """What the network is."""
@@ -121,7 +130,9 @@ class Supernet:
         """(w,) mean loss of each window, in nats a token, of each network."""
         from codesign.training.evaluate import evaluate_apart
 
-        found = evaluate_apart(self._network, settings, self._windows, batch=len(self._windows))
+        # More windows at a time than these are slower: their activations leave the caches.
+        batch = min(len(self._windows), SCREENING_WINDOWS)
+        found = evaluate_apart(self._network, settings, self._windows, batch)
         return [one.window_losses for one in found]
 
     def _settings(self, shape: ModelShape) -> list[Setting]:

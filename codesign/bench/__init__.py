@@ -101,6 +101,13 @@ def network_figures(_data: Path, _options: BenchOptions) -> Figures:
     return run()
 
 
+def ladder_figures(_data: Path, _options: BenchOptions) -> Figures:
+    """Searches of sotu_lm with and without screening, at equal numbers of measured designs; takes some minutes."""
+    from codesign.bench.ladder import run
+
+    return run()
+
+
 def exit_figures(_data: Path, _options: BenchOptions) -> Figures:
     """Error of the shipped classifier at every exit, of lines without a network, and what leaving early costs."""
     from codesign.bench.exits import run
@@ -183,6 +190,7 @@ BENCHES: dict[str, Callable[[Path, BenchOptions], Figures]] = {
     "exits": exit_figures,
     "pretrained": pretrained_figures,
     "t5": t5_figures,
+    "ladder": ladder_figures,
 }
 
 WRITING = ("surrogate",)
@@ -192,7 +200,7 @@ WRITING = ("surrogate",)
 WITH_TABLE = ("proxies", "surrogate")
 """Benchmarks that take a table of trained networks."""
 
-WITHOUT_DATA = ("exits", "proxies", "sensitivity", "supernet", "survey", "t5", "text")
+WITHOUT_DATA = ("exits", "ladder", "proxies", "sensitivity", "supernet", "survey", "t5", "text")
 """Benchmarks that need no reference data."""
 
 

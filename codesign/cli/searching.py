@@ -1,4 +1,4 @@
-"""Verbs about runs: search, resume, front, report."""
+"""Verbs about runs: search, resume, front, fit, report."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ def search(
     cost: CostModel,
     proxy: Annotated[
         str | None, typer.Option(help="Accuracy proxy: a name or module:function [default: the space's].")
+    ] = None,
+    screen: Annotated[
+        str | None, typer.Option(help="What picks designs to measure: fitted, a cheap proxy, none [default: space's].")
     ] = None,
     scenario: Annotated[Path | None, typer.Option(help="A .toml file whose [scenario] replaces the space's.")] = None,
     fidelity: TimeFidelity = Fidelity.ideal,
@@ -38,6 +41,7 @@ def search(
                 space,
                 cost,
                 proxy=proxy,
+                screen=screen,
                 scenario=scenario,
                 fidelity=fidelity.value,
                 algorithm=algorithm,
@@ -102,6 +106,28 @@ def front(
             if len(chosen) > 1:
                 terminal.out.print(f"{run.name}: {len(ids)} designs of the joint front")
             terminal.out.print(terminal.front_table(run, ids.tolist()))
+
+
+@app.command(epilog="Example: codesign fit measured-run -o surrogate.npz")
+def fit(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories of runs of one search space.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The .npz file to write.")],
+    as_json: AsJson = False,
+) -> None:
+    """Fit a surrogate to the shapes that runs have measured; --proxy fitted:FILE then predicts by it."""
+    from codesign.fitting import fit_runs
+    from codesign.run import open_run
+
+    fitted = fit_runs([open_run(run) for run in runs], output)
+    held_out = fitted.held_out
+    if as_json:
+        print_json({"format": 1, "rows": fitted.rows, "method": fitted.method, "held_out_rms": held_out.rms,
+                    "covered_80": held_out.covered_80})  # fmt: skip
+        return
+    typer.echo(
+        f"{fitted.rows} shapes, {fitted.method}: held-out error {held_out.rms:.2%} (rms), {held_out.covered_80:.0%} "
+        f"inside the 80 % interval\nuse it with: --proxy fitted:{output}"
+    )
 
 
 @app.command(epilog="Example: codesign report runs/reference -o report.html")

@@ -20,14 +20,22 @@ from codesign.optimize.operators import (
     PairCrossover,
     StepOrReset,
 )
+from codesign.optimize.screening import CANDIDATES
 from codesign.space import SearchSpace
+
+Choose = Callable[[IntArray, int], IntArray]
+"""(n, genes) candidates and how many are wanted -> the positions of the chosen ones."""
 
 
 class Algorithm(Protocol):
     """Proposes designs and learns from their evaluations. Deterministic in its seed and in what it is told."""
 
-    def ask(self) -> IntArray:
-        """Return (k, genes) canonical genomes never asked before; k = 0 if it finds none."""
+    def ask(self, choose: Choose | None = None) -> IntArray:
+        """Return (k, genes) canonical genomes never asked before; k = 0 if it finds none.
+
+        Args:
+            choose: given CANDIDATES times as many designs as are wanted, picks those that are asked for.
+        """
 
     def tell(self, objectives: FloatArray, violation: FloatArray) -> None:
         """Take the evaluations of the genomes just asked: (k, objectives) and (k,), 0 = feasible."""
@@ -50,15 +58,19 @@ class PymooAlgorithm:
         algorithm.mating.n_max_iterations = MATINGS
         self._asked: Any = None
 
-    def ask(self) -> IntArray:
+    def ask(self, choose: Choose | None = None) -> IntArray:
         """See `Algorithm.ask`. Where mating finds too few new designs, the rest is drawn from the whole space."""
+        wanted = self._algorithm.pop_size
+        self._algorithm.n_offsprings = wanted * (CANDIDATES if choose else 1)
         bred = self._algorithm.ask()
         bred = Population.create() if bred is None else bred
         taken = [np.asarray(individual.X, dtype=np.int64) for individual in bred]
-        drawn = self._unseen(taken, self._algorithm.pop_size - len(taken))
+        drawn = self._unseen(taken, wanted - len(taken))
         self._asked = Population.merge(bred, Population.new("X", drawn))
         if not len(self._asked):
             return drawn
+        if choose and len(self._asked) > wanted:
+            self._asked = self._asked[choose(np.asarray(self._asked.get("X"), dtype=np.int64), wanted)]
         self._duplicates.remember(self._asked)
         return np.asarray(self._asked.get("X"), dtype=np.int64)
 

@@ -18,24 +18,21 @@ import numpy as np
 
 from codesign import __version__, files, record
 from codesign import run as runs
-from codesign.accuracy.proxy import SUPERNET_AT, SUPERNETS, SURROGATES, Proxy, resolve
+from codesign.accuracy.proxy import Proxy, resolve
 from codesign.cost import technology as technologies
 from codesign.cost.prepare import Fidelity
 from codesign.design import IntArray
 from codesign.errors import InputError, ProxyError, RunError
 from codesign.evaluation import Evaluations, Evaluator, make_evaluator
-from codesign.optimize.algorithms import make_algorithm
+from codesign.optimize import remeasure
+from codesign.optimize.algorithms import Choose, make_algorithm
+from codesign.optimize.replay import check_replay, check_same_answers, same_proxy
+from codesign.optimize.screening import NO_SCREEN, Screen, make_screen
 from codesign.run import Manifest, Run
 from codesign.space_file import ScenarioFile, in_scenario, read_space
 
 DEFAULT_BUDGET = 10_000
 DEFAULT_POPULATION = 100
-
-OWN_TOLERANCE = 0.01
-"""Relative change of the baseline's quality that a user's own proxy may show between two starts."""
-
-MEASURED_TOLERANCE = 1e-4
-"""The same where a shipped or own trained network is measured: another machine rounds differently."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +54,7 @@ def search(
     cost_model: str,
     *,
     proxy: str | Callable[..., Any] | Proxy | None = None,
+    screen: str | None = None,
     scenario: str | Path | None = None,
     fidelity: Fidelity = "ideal",
     algorithm: str = "nsga2",
@@ -72,6 +70,8 @@ def search(
         space: name of a shipped search space, or path of a TOML file.
         cost_model: name of a shipped cost model, or path of a TOML file.
         proxy: name of a shipped accuracy proxy, `module:function`, or a callable; what the space names if absent.
+        screen: what chooses the designs that the proxy measures: "fitted" (to what was measured so far), the name of a
+            cheaper proxy, or "none"; if absent, what the space names for its own proxy.
         scenario: a TOML file whose [scenario] replaces the one of the space.
         fidelity: of time; ideal = Timeloop's assumptions, calibrated = as RTL, under a cost model with [calibration].
         algorithm: name of the search algorithm.
@@ -95,6 +95,9 @@ def search(
         space_in_use = in_scenario(space_in_use, scenario_document)
     found = resolve(space_in_use.proxy if proxy is None else proxy)
     evaluator = make_evaluator(space_in_use, cost_document.content, found, fidelity)
+    quality = evaluator.proxy.predict(space_in_use.baseline.shape).metric
+    screen = space_in_use.screen if screen is None and proxy is None else screen
+    make_screen(screen, evaluator, quality)  # like the algorithm below: a name that is refused leaves no directory
     manifest = Manifest(
         codesign_version=__version__,
         versions=runs.versions(),
@@ -102,7 +105,8 @@ def search(
         cost_model=runs.input_text(cost_document),
         scenario=runs.input_text(scenario_document) if scenario_document else None,
         proxy=found.name,
-        quality=found.predict(space_in_use.baseline.shape).metric,
+        quality=quality,
+        screen=screen if screen != NO_SCREEN else None,
         fidelity=fidelity,
         algorithm=algorithm,
         population=population,
@@ -129,25 +133,14 @@ def resume(directory: str | Path, *, budget: int | None = None, proxy: Any = Non
         RunError: no run there, a smaller budget, or a record that this version of the code would not have made.
     """
     opened = runs.open_run(Path(directory))
-    found = _same_proxy(opened, proxy)
+    found = same_proxy(opened, proxy)
     evaluator = make_evaluator(opened.space, opened.technology, found, opened.manifest.fidelity)
-    _check_same_answers(opened, evaluator)
+    check_same_answers(opened, evaluator)
     with record.writing(opened.directory):
         opened = runs.open_run(opened.directory)  # again: another process may have written to it in the meantime
         if budget is not None and budget != opened.manifest.budget:
             opened = _with_budget(opened, budget)
         return _loop(opened, evaluator, watch or _nobody)
-
-
-def _same_proxy(run: Run, given: Any) -> Proxy:
-    try:
-        found = resolve(run.manifest.proxy if given is None else given)
-    except ProxyError as error:
-        again = f"codesign.resume({str(run.directory)!r}, proxy=...)"
-        raise ProxyError(f"{error}; a function that no module holds is given again in Python: {again}") from None
-    if found.name != run.manifest.proxy:
-        raise RunError(f"{run.directory}: expected proxy {run.manifest.proxy}, got {found.name}")
-    return found
 
 
 def new_directory(parent: Path, manifest: Manifest) -> Path:
@@ -174,56 +167,32 @@ def _with_budget(run: Run, budget: int) -> Run:
     return runs.open_run(run.directory)
 
 
-def _check_same_answers(run: Run, evaluator: Evaluator) -> None:
-    """Refuse to continue where the baseline is no longer judged as the record says.
-
-    A user's own proxy may train a network, which is never quite the same twice: its answer may differ by OWN_TOLERANCE,
-    or by three times the standard error that it gives. A trained network gives the same but for rounding.
-    """
-    if not len(run.evaluations):
-        return
-    fresh = evaluator(run.evaluations.genomes[:1]).metrics
-    if run.manifest.quality not in fresh:
-        raise RunError(
-            f"{run.directory}: expected proxy {run.manifest.proxy} to return {run.manifest.quality}, "
-            f"got {next(iter(fresh))}"
-        )
-    for name, column in run.evaluations.metrics.items():
-        then, now = float(column[0]), float(fresh[name][0])
-        tolerance = _quality_tolerance(run) if name == run.manifest.quality else 1e-9
-        if not np.isclose(now, then, rtol=tolerance, atol=0):
-            raise _not_ours(run, f"{name} of the baseline is {then:.12g} in the record and {now:.12g} now")
-
-
-def _quality_tolerance(run: Run) -> float:
-    """Return the relative change of the baseline's quality that is no other proxy."""
-    proxy = run.manifest.proxy
-    if proxy in SURROGATES:
-        return 1e-9
-    if proxy in SUPERNETS or proxy.startswith(SUPERNET_AT):
-        return MEASURED_TOLERANCE
-    return max(OWN_TOLERANCE, 3 * float(np.nan_to_num(run.evaluations.log_standard_error[0])))
-
-
 def _nobody(_: Progress) -> None:
     """Watch nothing."""
 
 
 def _loop(run: Run, evaluator: Evaluator, watch: Watcher) -> Run:
+    recorded = len(run.evaluations)
+    evaluator.remember(run.evaluations, run.manifest.quality)
+    watch(Progress(run, recorded, ""))
+    run, ended = _searched(run, evaluator, lambda now, why: watch(Progress(now, recorded, why)))
+    return remeasure.complete(run, evaluator, lambda now: watch(Progress(now, recorded, ended)))
+
+
+def _searched(run: Run, evaluator: Evaluator, watch: Callable[[Run, str], None]) -> tuple[Run, str]:
+    """Ask, evaluate and tell until the budget is used or nothing new is found; return the run and why it ended."""
     manifest, space = run.manifest, run.space
     algorithm = make_algorithm(manifest.algorithm, space, manifest.population, manifest.seed)
-    recorded = len(run.evaluations)
-    evaluator.remember(run.evaluations, manifest.quality)
-    asked = 0
-    watch(Progress(run, recorded, ""))
-    while asked < manifest.budget:
-        genomes = algorithm.ask()
+    screen = make_screen(manifest.screen, evaluator, manifest.quality)
+    asked, ended = 0, ""
+    while not ended:
+        genomes = algorithm.ask(_choice(screen, run, asked))
         if not len(genomes):
-            left = "all designs of the space are evaluated" if asked == space.size() else "no new design was found"
-            watch(Progress(run, recorded, left))
-            return run
+            ended = "all designs of the space are evaluated" if asked == space.size() else "no new design was found"
+            watch(run, ended)
+            break
         known = _slice(run.evaluations, asked, asked + len(genomes))
-        _check_replay(run, asked, genomes, known)
+        check_replay(run, asked, genomes, known)
         missing = genomes[len(known) : manifest.budget - asked]
         if len(missing):
             run = run.extend(_evaluate(run, evaluator, missing))
@@ -231,8 +200,29 @@ def _loop(run: Run, evaluator: Evaluator, watch: Watcher) -> Run:
         asked += len(answered)
         if len(answered) == len(genomes):  # the last batch may be cut short by the budget; nobody asks after it
             algorithm.tell(answered.objectives(space.objectives), answered.violation)
-        watch(Progress(run, recorded, "budget used" if asked >= manifest.budget else ""))
-    return run
+        ended = "budget used" if asked >= manifest.budget else ""
+        watch(run, ended)
+    return run, ended
+
+
+def _choice(screen: Screen | None, run: Run, asked: int) -> Choose | None:
+    """Return how the next batch is chosen: as recorded, and beyond that by the screen.
+
+    A screen's last bits may differ on another machine; the record is believed, and so the replay goes on there too.
+    """
+    if screen is None:
+        return None
+
+    def choose(candidates: IntArray, wanted: int) -> IntArray:
+        places = {genome.tobytes(): place for place, genome in enumerate(candidates)}
+        batch = run.evaluations.genomes[asked : asked + wanted]
+        recorded = [places[genome.tobytes()] for genome in batch if genome.tobytes() in places]
+        if len(recorded) < wanted:
+            chosen = screen.choose(_slice(run.evaluations, 0, asked), candidates, wanted)
+            recorded += [place for place in chosen.tolist() if place not in recorded][: wanted - len(recorded)]
+        return np.array(recorded, dtype=np.int64)
+
+    return choose
 
 
 def _evaluate(run: Run, evaluator: Evaluator, genomes: IntArray) -> Evaluations:
@@ -243,23 +233,6 @@ def _evaluate(run: Run, evaluator: Evaluator, genomes: IntArray) -> Evaluations:
         raise ProxyError(
             f"{error}; {done} evaluations are kept; once the proxy is mended: codesign resume {run.directory}"
         ) from error
-
-
-def _check_replay(run: Run, start: int, genomes: IntArray, known: Evaluations) -> None:
-    """Refuse a record that this code, from this seed, would not have asked for."""
-    if not np.array_equal(known.genomes, genomes[: len(known)]):
-        last = start + len(known) - 1
-        raise _not_ours(run, f"evaluations {start}..{last} are not what seed {run.manifest.seed} asks for")
-
-
-def _not_ours(run: Run, what: str) -> RunError:
-    now = runs.versions() | {"codesign": __version__}
-    then = run.manifest.versions | {"codesign": run.manifest.codesign_version}
-    changed = ", ".join(f"{name} {version} (now {now[name]})" for name, version in then.items() if version != now[name])
-    return RunError(
-        f"{run.directory}: {what}; its record was edited, or the code has changed: the run was made with "
-        f"{changed or 'the same versions as now'}; its front can still be read, but it cannot be continued"
-    )
 
 
 def _slice(evaluations: Evaluations, start: int, stop: int) -> Evaluations:

@@ -36,7 +36,7 @@ def front_slots(summaries: Sequence[Summary], units: Units) -> dict[str, str]:
 
 
 def _extrapolates(summary: Summary) -> bool:
-    record = summary.run.evaluations
+    record = summary.run.judged
     return bool((record.extrapolated & record.feasible).any())
 
 

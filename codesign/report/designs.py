@@ -82,6 +82,8 @@ def notes(summary: Summary, design_id: int) -> list[str]:
     row = summary.details.row(design_id)
     found = ["baseline"] if design_id == BASELINE else []
     found += summary.picks.get(design_id, [])
+    if tied := summary.ties.get(design_id):
+        found.append(f"quality within noise of {' and '.join(map(str, tied))}")
     return found + (["extrapolated"] if summary.details.extrapolated[row] else [])
 
 

@@ -22,7 +22,7 @@ Units = dict[str, Unit]
 
 def draw_guides(figure: go.Figure, summary: Summary, units: Units) -> None:
     """Draw the budgets' qualities as horizontal lines and the baseline's EDP as a vertical one."""
-    metrics = summary.run.evaluations.metrics
+    metrics = summary.run.judged.metrics
     quality, edp = metrics[summary.quality][BASELINE], metrics["edp_js"][BASELINE] / units["edp_js"].factor
     line = {"color": GREY, "width": 1, "dash": "dot"}
     # The outer label goes above its line, the inner one below, so that they stay apart however close the lines are.
@@ -44,7 +44,7 @@ def label_picks(figure: go.Figure, summary: Summary, units: Units) -> None:
 
     The pick of the tighter budget has the better quality, so it lies lower; its label hangs lower still.
     """
-    metrics = summary.run.evaluations.metrics
+    metrics = summary.run.judged.metrics
     labels: dict[int, list[str]] = {}
     for gain in sorted(summary.gains, key=lambda gain: -gain.budget):
         if gain.id != BASELINE:

@@ -58,14 +58,14 @@ def front_figure(summaries: Sequence[Summary], units: Units, selected: str) -> g
 
 
 def _scatter(summary: Summary, units: Units, ids: IntArray, **style: Any) -> go.Scatter:
-    metrics = summary.run.evaluations.metrics
+    metrics = summary.run.judged.metrics
     x = rounded(metrics["edp_js"][ids] / units["edp_js"].factor)
     return go.Scatter(x=x, y=rounded(metrics[summary.quality][ids]), **style)
 
 
 def _hover(summary: Summary, units: Units, ids: IntArray) -> list[str]:
     """Return id, quality, EDP, energy, delay, area, model and accelerator of each design."""
-    record = summary.run.evaluations
+    record = summary.run.judged
     label = escape(units[summary.quality].label.lower())
     lines = []
     for text, design_id in zip(short_texts(summary.run.space.decode(record.genomes[ids])), ids.tolist(), strict=True):
@@ -83,16 +83,16 @@ def _hover(summary: Summary, units: Units, ids: IntArray) -> list[str]:
 
 def _symbols(summary: Summary, ids: IntArray) -> list[str]:
     """Return a symbol a design: hollow where the proxy extrapolates."""
-    return ["circle-open" if hollow else "circle" for hollow in summary.run.evaluations.extrapolated[ids]]
+    return ["circle-open" if hollow else "circle" for hollow in summary.run.judged.extrapolated[ids]]
 
 
 def _filled_first(summary: Summary, ids: IntArray) -> IntArray:
     """Put extrapolated designs last: the legend shows the symbol of a trace's first point."""
-    return ids[np.argsort(summary.run.evaluations.extrapolated[ids], kind="stable")]
+    return ids[np.argsort(summary.run.judged.extrapolated[ids], kind="stable")]
 
 
 def _dots(position: int, summary: Summary, units: Units, most: int) -> go.Scatter:
-    feasible = np.flatnonzero(summary.run.evaluations.feasible)
+    feasible = np.flatnonzero(summary.run.comparable)
     ids = _filled_first(summary, thin(feasible[~np.isin(feasible, summary.front)], most, set()))
     return _scatter(
         summary,
@@ -100,7 +100,7 @@ def _dots(position: int, summary: Summary, units: Units, most: int) -> go.Scatte
         ids,
         mode="markers",
         marker={"size": 4, "color": RUN_TINTS[position % len(RUN_TINTS)], "symbol": _symbols(summary, ids)},
-        name="Evaluated",
+        name="Evaluated" if summary.run.full is None else "Measured again",
         legendgroup="evaluated",
         showlegend=position == 0,
         text=_hover(summary, units, ids),
@@ -164,7 +164,7 @@ def _marked(position: int, summary: Summary, units: Units, several: bool) -> Ite
     if summary.knee is not None:
         marks.append(("Knee", summary.knee, "square", 11, KNEE))
     for name, design_id, symbol, size, fill in marks:
-        hollow = bool(summary.run.evaluations.extrapolated[design_id])
+        hollow = bool(summary.run.judged.extrapolated[design_id])
         edge = RUN_COLOURS[position % len(RUN_COLOURS)] if several else fill if hollow else "#ffffff"
         marker = {"size": size, "symbol": symbol, "color": "#ffffff" if hollow else fill}
         ids = np.array([design_id])
@@ -192,7 +192,7 @@ def _ring(summaries: Sequence[Summary], units: Units, selected: str) -> go.Scatt
 
 def _quality_range(summaries: Sequence[Summary]) -> list[float | None]:
     """Return the quality axis' ends: all that is drawn, and room for labels below."""
-    drawn = [s.run.evaluations.metrics[s.quality][s.run.evaluations.feasible] for s in summaries]
+    drawn = [s.run.judged.metrics[s.quality][s.run.comparable] for s in summaries]
     drawn += [s.details.metrics[s.quality][:1] for s in summaries]
     low, high = float(np.concatenate(drawn).min()), float(np.concatenate(drawn).max())
     span = (high - low) or high / 100
@@ -201,7 +201,7 @@ def _quality_range(summaries: Sequence[Summary]) -> list[float | None]:
 
 def _decades(summaries: Sequence[Summary]) -> float:
     """Return how many powers of ten the drawn EDPs span."""
-    drawn = np.concatenate([s.run.evaluations.metrics["edp_js"][s.run.evaluations.feasible] for s in summaries])
+    drawn = np.concatenate([s.run.judged.metrics["edp_js"][s.run.comparable] for s in summaries])
     return math.log10(drawn.max() / drawn.min()) if len(drawn) else 0.0
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from codesign import __version__
+from codesign.comparison import check_comparable
 from codesign.errors import InputError
 from codesign.report import body, sections
 from codesign.report.charts import BY_LAYER, METRIC_OF, STACKED, comparison_figures, convergence_figure
@@ -19,7 +20,7 @@ from codesign.report.designs import ACCELERATOR_ROWS, design_records, key, metri
 from codesign.report.front_plot import front_figure
 from codesign.report.summary import BASELINE, Summary, summarise, units_of
 from codesign.report.units import Unit
-from codesign.run import Run, check_comparable
+from codesign.run import Run
 
 
 def write_report(runs: Sequence[Run], path: Path) -> Path:

@@ -13,6 +13,7 @@ from codesign.report.style import RUN_COLOURS
 from codesign.report.summary import BASELINE, SAME, Summary
 from codesign.report.table import plain_table
 from codesign.report.units import Unit, budget_name, factor, large, number, percent
+from codesign.tables import full_text
 
 FIDELITIES = {
     "ideal": "ideal (roofline; Timeloop's assumptions)",
@@ -78,7 +79,7 @@ def gains(summaries: Sequence[Summary], units: Units) -> str:
 
 def extrapolation(summary: Summary) -> str:
     """Say in one sentence whether baseline or picks lie outside what the proxy knows."""
-    marked = summary.run.evaluations.extrapolated
+    marked = summary.run.judged.extrapolated
     picks = sorted({gain.id for gain in summary.gains} - {BASELINE})
     outside = (["the baseline"] if marked[BASELINE] else []) + [f"design {pick}" for pick in picks if marked[pick]]
     if not outside:
@@ -91,7 +92,7 @@ def extrapolation(summary: Summary) -> str:
 
 def nothing_feasible(summary: Summary, units: Units) -> str:
     """Say that a run found nothing within the limits, and list the designs that came closest."""
-    record = summary.run.evaluations
+    record = summary.run.judged
     closest = np.argsort(record.violation, kind="stable")[:MOST_CLOSEST]
     names = list(dict.fromkeys([summary.quality, *summary.run.space.objectives, "edp_js", *summary.run.space.limits]))
     rows = [
@@ -117,14 +118,14 @@ def limits(summary: Summary, units: Units) -> str:
     """Return the limits of the search space in the units shown."""
     found = []
     for name, limit in summary.run.space.limits.items():
-        largest = limit.largest(float(summary.run.evaluations.metrics[name][BASELINE]))
+        largest = limit.largest(float(summary.run.judged.metrics[name][BASELINE]))
         relation = _OF_BASELINE.format("" if limit.value == 1 else f"{limit.value:g} × ") if limit.of_baseline else ""
         found.append(f"{units[name].label.lower()} ≤ {units[name].with_unit(largest)}{relation}")
     return "; ".join(found) or "none"
 
 
 def _facts(summary: Summary, units: Units) -> list[tuple[str, str]]:
-    manifest, record = summary.run.manifest, summary.run.evaluations
+    manifest, record = summary.run.manifest, summary.run.judged
     scenario, feasible = summary.run.space.scenario, int(record.feasible.sum())
     target = f", target {scenario.target_length}" if scenario.target_length else ""
     return [
@@ -136,7 +137,8 @@ def _facts(summary: Summary, units: Units) -> list[tuple[str, str]]:
         ("Fidelity of time", fidelity(summary)),
         ("Evaluated designs", f"{len(record):,} of {manifest.budget:,}, {feasible:,} feasible"),
         ("Front", f"{len(summary.front):,} designs over {_objectives(summary, units)}"),
-        ("Hypervolume", number(float(summary.convergence.hypervolume[-1]))),
+        *([("Full budget", text)] if (text := full_text(summary.run)) else []),
+        ("Hypervolume of the search", number(float(summary.convergence.hypervolume[-1]))),
         ("Search", f"{manifest.algorithm}, population {manifest.population}, seed {manifest.seed}"),
         ("Recorded by", f"codesign {manifest.codesign_version}"),
         ("Inputs (SHA-256)", f"space {manifest.space.sha256[:8]}, cost model {manifest.cost_model.sha256[:8]}"),

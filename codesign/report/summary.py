@@ -16,6 +16,7 @@ from codesign.evaluation import Evaluations
 from codesign.front import Z95, Gain, hypervolume, interval, reference_point
 from codesign.report.units import Unit, budget_name, choose_unit
 from codesign.run import Run
+from codesign.ties import Ties
 
 MOST_SHOWN = 300
 """Designs of one front that carry breakdowns; a longer front is thinned evenly."""
@@ -69,6 +70,7 @@ class Summary:
     knee: int | None
     gains: list[Gain]
     """Empty where nothing is feasible."""
+    ties: Ties
     details: Details
     convergence: Convergence
     recost_difference: float
@@ -106,7 +108,7 @@ def summarise(run: Run) -> Summary:
     if not len(run.evaluations):
         raise RunError(f"{run.directory}: nothing to report yet; continue the search: codesign resume {run.directory}")
     front = run.front_ids()
-    front = front[np.argsort(run.evaluations.metrics[run.manifest.quality][front], kind="stable")]
+    front = front[np.argsort(run.judged.metrics[run.manifest.quality][front], kind="stable")]
     gains = run.gains() if len(front) else []
     knee = run.knee() if len(front) else None
     named = {gain.id for gain in gains} | ({knee} if knee is not None else set())
@@ -114,7 +116,7 @@ def summarise(run: Run) -> Summary:
     extra = [pick for pick in sorted(named) if pick not in shown and pick != BASELINE]
     ids = np.array([BASELINE, *extra, *shown[shown != BASELINE]], dtype=np.int64)
     details, difference = _details(run, ids)
-    return Summary(run, front, shown, knee, gains, details, _convergence(run), difference)
+    return Summary(run, front, shown, knee, gains, run.ties(), details, _convergence(run), difference)
 
 
 def units_of(summaries: Sequence[Summary]) -> dict[str, Unit]:
@@ -134,13 +136,11 @@ def thin(ids: IntArray, most: int, keep: set[int]) -> IntArray:
 
 
 def _details(run: Run, ids: IntArray) -> tuple[Details, float]:
-    record, quality = run.evaluations, run.manifest.quality
+    record, quality = run.judged, run.manifest.quality
     design = run.space.decode(record.genomes[ids])
     cost = estimate(design, run.space.scenario, run.technology, run.manifest.fidelity)
     metrics = {name: column[ids] for name, column in record.metrics.items()}
-    # The errors are in the record, so a proxy that measures does not measure again.
-    error = record.log_standard_error
-    ratio_error = run.proxy.compare(design.shape, run.space.baseline.shape, (error[ids], error[:1]))
+    error, ratio_error = record.log_standard_error, run.ratio_errors(ids)
     low, high = interval(metrics[quality], error[ids])
     change = np.log(metrics[quality] / metrics[quality][0])
     details = Details(

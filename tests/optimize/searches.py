@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import codesign
-from codesign.record import EVALUATIONS
+from codesign.record import EVALUATIONS, REMEASURED
 from codesign.run import MANIFEST, Run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,12 +23,13 @@ def small_search(directory: Path, budget: int = 60, population: int = 20, seed: 
 
 
 def record_of(directory: Path) -> dict[str, bytes]:
-    """The two files of a run, byte for byte."""
-    return {name: (directory / name).read_bytes() for name in (MANIFEST, EVALUATIONS)}
+    """The files of a run, byte for byte."""
+    names = (MANIFEST, EVALUATIONS, REMEASURED)
+    return {name: (directory / name).read_bytes() for name in names if (directory / name).exists()}
 
 
 def restore(directory: Path, record: dict[str, bytes]) -> Path:
-    """Write the two files of a run."""
+    """Write the files of a run."""
     directory.mkdir(parents=True, exist_ok=True)
     for name, content in record.items():
         (directory / name).write_bytes(content)

@@ -1,128 +1,52 @@
-"""What the terminal shows: progress of a search, fronts and costs as tables. Everything goes through one console."""
+"""What the terminal shows: fronts and costs as tables, through one console, and (`progress`) how far a search is."""
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from codesign.errors import CodesignError
+from codesign.terminal.numbers import engineering as engineering
+from codesign.terminal.progress import search_progress as search_progress
+from codesign.terminal.progress import training_progress as training_progress
 
 if TYPE_CHECKING:
     from codesign.front import Gain
-    from codesign.optimize.loop import Progress as SearchProgress
-    from codesign.optimize.loop import Watcher
     from codesign.run import Run
-    from codesign.training.trainer import Step
 
 PIPE_WIDTH = 200
 """Columns where the output is no terminal, so that tables are whole in files and pipes."""
 
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout and sys.stdout.isatty() else PIPE_WIDTH)
-err = Console(highlight=False, soft_wrap=True, stderr=True)
-
-SCALES = (
-    (1e-12, "p"),
-    (1e-9, "n"),
-    (1e-6, "µ"),
-    (1e-3, "m"),
-    (1.0, ""),
-    (1e3, "k"),
-    (1e6, "M"),
-    (1e9, "G"),
-    (1e12, "T"),
-)
-
-
-def engineering(value: float, unit: str = "") -> str:
-    """Write a number with three to four digits and an SI prefix: 0.0653 J -> 65.3 mJ."""
-    if value == 0 or value != value:
-        return f"{value:g} {unit}".strip()
-    scale, prefix = next((s for s in reversed(SCALES) if abs(value) >= s[0]), SCALES[0])
-    return f"{value / scale:.4g} {prefix}{unit}".strip()
-
-
-@contextmanager
-def search_progress(budget: int) -> Iterator[Watcher]:
-    """Show a progress bar with evaluations/s, hypervolume, front size and ETA; yields what the search calls."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.completed}/{task.total}"),
-        TextColumn("{task.fields[rate]}"),
-        TextColumn("HV {task.fields[hv]}"),
-        TextColumn("front {task.fields[front]}"),
-        TimeRemainingColumn(elapsed_when_finished=True),
-    )
-    progress = Progress(*columns, console=err)
-    task = progress.add_task("compiling", total=budget, rate="", hv="-", front="-")
-
-    def watch(state: SearchProgress) -> None:
-        done = len(state.run.evaluations)
-        elapsed = progress.tasks[task].elapsed or 0.0
-        rate = f"{(done - state.replayed) / elapsed:,.0f}/s" if elapsed > 0 and done > state.replayed else "replay"
-        progress.update(
-            task,
-            completed=done,
-            total=done if state.finished else budget,
-            rate=rate,
-            hv=f"{state.run.hypervolume():.4f}",
-            front=str(len(state.run.front_ids())),
-        )
-
-    stop = progress.stop
-    progress.start()
-    try:
-        yield watch
-    except CodesignError:
-        if not progress.tasks[task].completed:  # a search that never began shows its error only
-            progress.live.transient, stop = True, progress.live.stop
-        raise
-    finally:
-        stop()
-
-
-@contextmanager
-def training_progress() -> Iterator[Callable[[Step], None]]:
-    """Show losses, sub-network tokens/s and ETA of a training, in a terminal only; yields what it calls each step."""
-    columns = (*(TextColumn(f"{{task.{name}}}") for name in ("description", "completed", "total")), BarColumn(24))
-    with Progress(*columns, TimeRemainingColumn(True), console=err, disable=not err.is_terminal) as progress:
-        task = progress.add_task("reading", total=None)
-        first: list[Step] = []
-
-        def watch(step: Step) -> None:
-            if not first:
-                first.append(step)
-                progress.reset(task, total=step.steps, completed=step.step)  # what was resumed is not speed
-            seconds, tokens = step.seconds - first[0].seconds, (step.tokens - first[0].tokens) * step.settings
-            rate = engineering(tokens / seconds) if seconds > 0 else "-"
-            losses = f"loss {step.largest:.3f} largest {step.smallest:.3f} smallest {rate} tokens/s"
-            progress.update(task, completed=step.step, description=losses)
-
-        yield watch
 
 
 def print_run(run: Run, rows: int = 24) -> None:
     """Print the baseline, the front (evenly thinned to `rows`), and the gains within the quality budgets."""
+    from codesign.tables import full_text
+
     ids = run.front_ids()
-    evaluations = run.evaluations
+    evaluations = run.judged
+    screen = f"screen {run.manifest.screen}, " if run.manifest.screen else ""
     out.print(
         f"{run.space.name} x {run.manifest.cost_model.name}: {len(evaluations)} of {run.space.size():.4g} designs "
         f"evaluated, {int(evaluations.feasible.sum())} feasible, front of {len(ids)}, hypervolume "
-        f"{run.hypervolume():.4f} (proxy {run.manifest.proxy}, seed {run.manifest.seed}, "
-        f"fidelity {run.manifest.fidelity})"
+        f"{run.hypervolume():.4f} (proxy {run.manifest.proxy}, "
+        f"{screen}seed {run.manifest.seed}, fidelity {run.manifest.fidelity})"
     )
+    if text := full_text(run):
+        out.print(f"Full budget: {text}")
     if not len(ids):
         out.print("No design is feasible; the limits of the search space exclude all that were evaluated.")
         return
     out.print(front_table(run, thin(ids.tolist(), rows)))
     if len(ids) > rows:
         out.print(f"{rows} of {len(ids)} front designs shown; all with: codesign front {run.directory} --csv")
+    if any(run.ties().values()):
+        out.print("ties: neighbours in quality that differ by less than twice the standard error of their difference")
     for gain in run.gains():
         out.print(gain_line(run, gain))
     if bool(evaluations.extrapolated[[0, *ids]].any()):
@@ -144,7 +68,11 @@ def front_table(run: Run, ids: Sequence[int]) -> Table:
     from codesign.tables import design_table
 
     frame = design_table(run, [0, *(i for i in ids if i != 0)])  # type: ignore[arg-type]
-    cells = [_cells(run, id_, row, frame["edp_js"].iloc[0]) for id_, row in frame.iterrows()]
+    ties = run.ties()
+    cells = [
+        _cells(run, id_, row, frame["edp_js"].iloc[0]) | {"ties": _ties(ties.get(int(str(id_)), []))}
+        for id_, row in frame.iterrows()
+    ]
     cells[0]["id"] = "baseline"
     for cell, (_, row) in zip(cells, frame.iterrows(), strict=True):
         cell.update({name: row[name].replace(" ", ",") for name in GROUPED if name in row})
@@ -161,6 +89,7 @@ def front_table(run: Run, ids: Sequence[int]) -> Table:
 
 
 DROPPED_FIRST = (
+    "ties",
     "FFN",
     "heads",
     "flow",
@@ -172,6 +101,7 @@ DROPPED_FIRST = (
     "mm2",
     "array",
     "95 % interval",
+    "±",
 )
 """Columns that a narrow terminal does without, in this order; before them, those of optional groups."""
 
@@ -185,6 +115,7 @@ def _cells(run: Run, id_: object, row: Any, baseline_edp: float) -> dict[str, st
     return {
         "id": str(id_),
         quality: f"{row[quality]:.3f}{'*' if row['extrapolated'] else ''}",
+        "±": _relative(row[quality], row[quality + "_high"]),
         "95 % interval": _interval(row[quality + "_low"], row[quality + "_high"]),
         "EDP": engineering(row["edp_js"], "Js"),
         "gain": f"{baseline_edp / row['edp_js']:.2f}x",
@@ -199,6 +130,17 @@ def _cells(run: Run, id_: object, row: Any, baseline_edp: float) -> dict[str, st
         "heads": row["heads"].replace(" ", ","),
         "FFN": row["ffn"].replace(" ", ","),
     }
+
+
+def _relative(value: float, high: float) -> str:
+    """Return one standard error relative to the value, from the upper end of its 95 % interval."""
+    from codesign.front import Z95
+
+    return "?" if high != high else f"{math.log(high / value) / Z95:.1%}"
+
+
+def _ties(ids: Sequence[int] | None) -> str:
+    return "?" if ids is None else ",".join(map(str, ids))
 
 
 def _interval(low: float, high: float) -> str:

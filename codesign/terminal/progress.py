@@ -1,0 +1,86 @@
+"""Progress bars of searches and trainings, on standard error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from codesign.errors import CodesignError
+from codesign.terminal.numbers import engineering
+
+if TYPE_CHECKING:
+    from codesign.optimize.loop import Progress as SearchProgress
+    from codesign.optimize.loop import Watcher
+    from codesign.training.trainer import Step
+
+err = Console(highlight=False, soft_wrap=True, stderr=True)
+
+
+@contextmanager
+def search_progress(budget: int) -> Iterator[Watcher]:
+    """Show a progress bar with evaluations/s, hypervolume, front size and ETA; yields what the search calls."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.completed}/{task.total}"),
+        TextColumn("{task.fields[rate]}"),
+        TextColumn("HV {task.fields[hv]}"),
+        TextColumn("front {task.fields[front]}"),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    progress = Progress(*columns, console=err)
+    task = progress.add_task("compiling", total=budget, rate="", hv="-", front="-")
+    again: list[TaskID] = []
+
+    def watch(state: SearchProgress) -> None:
+        done = len(state.run.evaluations)
+        elapsed = progress.tasks[task].elapsed or 0.0
+        rate = f"{(done - state.replayed) / elapsed:,.0f}/s" if elapsed > 0 and done > state.replayed else "replay"
+        progress.update(
+            task,
+            completed=done,
+            total=done if state.finished else budget,
+            rate=rate,
+            hv=f"{state.run.hypervolume():.4f}",
+            front=str(len(state.run.front_ids())),
+        )
+        if state.finished and state.run.again is not None:
+            plan, done = state.run.again.plan, len(state.run.again.designs)
+            if not again:
+                again.append(progress.add_task("full budget", total=len(plan.ids), rate="", hv="-", front="-"))
+            progress.update(again[0], completed=done)
+
+    stop = progress.stop
+    progress.start()
+    try:
+        yield watch
+    except CodesignError:
+        if not progress.tasks[task].completed:  # a search that never began shows its error only
+            progress.live.transient, stop = True, progress.live.stop
+        raise
+    finally:
+        stop()
+
+
+@contextmanager
+def training_progress() -> Iterator[Callable[[Step], None]]:
+    """Show losses, sub-network tokens/s and ETA of a training, in a terminal only; yields what it calls each step."""
+    columns = (*(TextColumn(f"{{task.{name}}}") for name in ("description", "completed", "total")), BarColumn(24))
+    with Progress(*columns, TimeRemainingColumn(True), console=err, disable=not err.is_terminal) as progress:
+        task = progress.add_task("reading", total=None)
+        first: list[Step] = []
+
+        def watch(step: Step) -> None:
+            if not first:
+                first.append(step)
+                progress.reset(task, total=step.steps, completed=step.step)  # what was resumed is not speed
+            seconds, tokens = step.seconds - first[0].seconds, (step.tokens - first[0].tokens) * step.settings
+            rate = engineering(tokens / seconds) if seconds > 0 else "-"
+            losses = f"loss {step.largest:.3f} largest {step.smallest:.3f} smallest {rate} tokens/s"
+            progress.update(task, completed=step.step, description=losses)
+
+        yield watch
