@@ -107,10 +107,12 @@ class Attention(nn.Module):
         return cast(Tensor, self.output(_rounded(mixed.transpose(1, 2).flatten(2), self.bits)))
 
     def _within_span(self, mask: Tensor | None, query: Tensor) -> Tensor | None:
+        """Hide from each query what is beyond the span, and what comes later where transformers left that to us."""
         tokens = query.shape[2]
-        if not 0 < self.span < (tokens if self.causal else 2 * tokens):
+        hides = 0 < self.span < (tokens if self.causal else 2 * tokens)
+        if not hides and not (self.causal and mask is None):
             return mask
-        unseen = ~band(tokens, self.span, self.causal, query.device)
+        unseen = ~band(tokens, self.span if hides else tokens, self.causal, query.device)
         scores = torch.zeros(1, 1, tokens, tokens, dtype=query.dtype, device=query.device) if mask is None else mask
         # The lowest number, as transformers masks: padding that sees nothing real must not become NaN.
         return scores.masked_fill(unseen, torch.finfo(query.dtype).min)

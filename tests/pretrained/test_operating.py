@@ -102,6 +102,17 @@ def test_span_of_one_sees_only_the_token_itself(checkpoints: dict[str, tuple[Pat
     assert (moved > 1e-4).tolist() == [i == 3 for i in range(8)]
 
 
+def test_decoder_is_causal_without_a_mask(checkpoints: dict[str, tuple[Path, Checkpoint]]) -> None:
+    """A layer of a decoder hides what comes later even where it is given no mask."""
+    layer = checkpoints["gpt2"][1].layers("decoder")[0]
+    x = torch.randn(1, 6, 24, generator=torch.Generator().manual_seed(0))
+    other = x.clone()
+    other[0, 4, 0] += 3
+    with torch.no_grad():
+        moved = (layer(x, None, None) - layer(other, None, None)).abs().amax(dim=-1)[0]
+    assert (moved > 1e-5).tolist() == [False] * 4 + [True] * 2
+
+
 def test_dropped_layers_are_those_not_named(checkpoint: Checkpoint) -> None:
     """Keeping layers by their places is leaving out the others."""
     stack = first(checkpoint)

@@ -207,6 +207,15 @@ def test_prune_without_a_task_needs_importance_by_size(user_files: Path) -> None
     )  # fmt: skip
 
 
+def test_design_of_another_width_is_refused(user_files: Path) -> None:
+    """A design file stands where a surgery may; what no surgery can change is named, and nothing written."""
+    design = Path(__file__).parents[2] / "docs" / "design.toml"
+    arguments = ["prune", user_files / "model", design, "--to", user_files / "left"]
+    with pytest.raises(InputError, match="stacks: expected those of the checkpoint"):
+        CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
+    assert not (user_files / "left").exists()
+
+
 def test_text_needs_an_output_projection(user_files: Path) -> None:
     """Perplexity of a bare encoder is a mistake."""
     (user_files / "text.txt").write_text("the film was good " * 50)
