@@ -68,9 +68,7 @@ class FittedProxy:
         """
         found = read_measured(self.path)
         if found is None:
-            raise ProxyError(
-                f"proxy {self.name!r}: expected what was measured; write the file with codesign fit"
-            )
+            raise ProxyError(f"proxy {self.name!r}: expected what was measured; write the file with codesign fit")
         return found
 
     def _error(self, shape: ModelShape) -> FloatArray:

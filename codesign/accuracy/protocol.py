@@ -72,7 +72,11 @@ class Laddered(Protocol):
     """What a proxy has besides that can measure more dearly: its next and last rung."""
 
     def full(self) -> Proxy | None:
-        """Return the proxy that measures the same metric at the full budget; None where this one does already."""
+        """Return the proxy that measures the same metric at the full budget; None where this one does already.
+
+        One that measures dearly at its only budget may return itself: its answers are taken again, and the noise within
+        the front is recorded, so that reading a run measures nothing.
+        """
 
 
 def full_rung(proxy: Proxy) -> Proxy | None:

@@ -214,6 +214,19 @@ def test_noise_decides_who_is_near(run: Run) -> None:
     assert planned_ids(run.evaluations, ("edp_js", "area_mm2"), "perplexity", lambda *_: float("inf"))[0] == 0
 
 
+def test_a_dear_proxy_may_be_its_own_last_rung(tmp_path: Path) -> None:
+    """Its answers are taken again: the front stays what it was, and its noise is in the record."""
+
+    class Last(Rungs):
+        def full(self) -> Rungs | None:
+            return self
+
+    run = small_search(tmp_path / "run", proxy=Last())
+    assert run.front_ids().tolist() == run.screened_front_ids().tolist()
+    assert "0 left it, and 0 that noise had hidden joined" in full_text(run)
+    assert codesign.open_run(tmp_path / "run").ties() == run.ties()
+
+
 def test_another_metric_at_the_full_budget_is_refused(tmp_path: Path) -> None:
     """Values of two metrics are never put into one column."""
 
