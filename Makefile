@@ -8,7 +8,7 @@ DATA ?= ../shared/data
 .PHONY: search test test-long lint kernels reference figures wheel clean
 
 search: $(VENV)/.installed
-	$(BIN)/codesign search sotu_lm gemmini_40nm --budget 240 --population 40
+	$(BIN)/codesign search sotu_lm gemmini_40nm --budget 200 --population 40
 
 test: $(VENV)/.installed lint
 	$(BIN)/python -m pytest -m "not long"

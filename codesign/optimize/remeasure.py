@@ -17,7 +17,7 @@ from codesign.remeasured import Design, Noise, Plan, Remeasured
 from codesign.run import Run
 from codesign.ties import TIE, by_quality, neighbour_errors
 
-NEAR_SHARE = 0.5
+NEAR_SHARE = 0.25
 """Designs behind the front that are measured again, as a share of the front: at most so many."""
 
 BATCH = 4

@@ -6,6 +6,7 @@ import json
 import resource
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -110,7 +111,7 @@ def test_a_killed_screened_search_ends_as_an_undisturbed_one(count: int, finishe
 
 def test_an_extended_search_measures_the_new_front_again(finished: Record, tmp_path: Path) -> None:
     """What the shorter search measured is taken over, what is not on the longer one's list left out."""
-    options = {"cost_model": "gemmini_40nm", "proxy": Rungs(), "screen": "fitted"}
+    options: dict[str, Any] = {"cost_model": "gemmini_40nm", "proxy": Rungs(), "screen": "fitted"}
     short = small_search(tmp_path / "run", budget=50, **options)
     assert short.full is not None
     dear = Rungs(fails_after=[10_000])
@@ -128,7 +129,7 @@ def test_resuming_a_finished_run_measures_nothing(finished: Record, tmp_path: Pa
 
 def test_a_failing_rung_keeps_what_it_measured(tmp_path: Path, finished: Record) -> None:
     """The message says that all evaluations are kept and how to go on; going on ends as if it had not failed."""
-    options = {"cost_model": "gemmini_40nm", "screen": "fitted", "budget": 110}
+    options: dict[str, Any] = {"cost_model": "gemmini_40nm", "screen": "fitted", "budget": 110}
     with pytest.raises(ProxyError, match=r"out of order; all evaluations are kept.*codesign resume"):
         small_search(tmp_path / "run", proxy=Rungs(fails_after=[6]), **options)
     kept = codesign.open_run(tmp_path / "run")

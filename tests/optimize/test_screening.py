@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -98,6 +99,7 @@ def test_a_cheap_proxy_is_mapped_onto_the_measured_scale() -> None:
     measured, wanted = shapes(40), shapes(10, 1)
     for power in (0.3, 5.0):
         guess = guess_mapped(cheap(power), measured, true_logs(measured), wanted)
+        assert guess is not None
         np.testing.assert_allclose(guess, true_logs(wanted), rtol=1e-9)
     for power in (-1.0, 0.0):
         assert guess_mapped(cheap(power), measured, true_logs(measured), wanted) is None
@@ -113,7 +115,7 @@ def test_few_measurements_are_no_ground_to_screen_on() -> None:
 
 def test_a_screen_is_part_of_the_search(tmp_path: Path) -> None:
     """It is in run.json, changes what is measured, and the same search gives the same bytes."""
-    options = {"proxy": Rungs(), "screen": "surrogate", "cost_model": "gemmini_40nm"}
+    options: dict[str, Any] = {"proxy": Rungs(), "screen": "surrogate", "cost_model": "gemmini_40nm"}
     run = small_search(tmp_path / "one", **options)
     assert run.manifest.screen == "surrogate"
     small_search(tmp_path / "two", **options)
