@@ -99,7 +99,8 @@ def test_the_highest_threshold_keeps_its_promise() -> None:
 def test_errors_of_means() -> None:
     """The standard error of a mean is that of the textbook; one value has none."""
     mean, error = mean_and_error(np.array([1.0, 2.0, 4.0]))
-    assert (mean, error) == (pytest.approx(7 / 3), pytest.approx(1.527525 / math.sqrt(3), rel=1e-5))
+    assert mean == pytest.approx(7 / 3)
+    assert error == pytest.approx(1.527525 / math.sqrt(3), rel=1e-5)
     assert math.isnan(mean_and_error(np.array([1.0]))[1])
 
 
