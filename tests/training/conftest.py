@@ -122,8 +122,8 @@ def make_recipe(text_path: Path) -> MakeRecipe:
 
 
 def toml_of(recipe: Recipe) -> str:
-    """Return a recipe as TOML; its plain values are written in TOML as in JSON."""
-    raw = msgspec.to_builtins(recipe)
+    """Return a recipe as TOML, without tables that it does not have; plain values are written in TOML as in JSON."""
+    raw = {key: value for key, value in msgspec.to_builtins(recipe).items() if value is not None}
     tables = {key: value for key, value in raw.items() if isinstance(value, dict)}
     whole = {"": {key: value for key, value in raw.items() if key not in tables}, **tables}
     return "".join(
