@@ -34,7 +34,7 @@ SMALL: dict[str, Any] = {
 }  # fmt: skip
 """The proportions of T5-Mini: FFN 4 times the hidden size, heads together two thirds of it."""
 
-STEPS, BATCH, LEARNING_RATE, SEED, MEASURED = 600, 8, 3e-3, 0, 256
+STEPS, BATCH, LEARNING_RATE, SEED, MEASURED = 150, 8, 3e-3, 0, 256
 """Of every training; windows held out."""
 
 BOTH: tuple[Stack, ...] = ("encoder", "decoder")
