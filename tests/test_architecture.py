@@ -43,7 +43,7 @@ CONFINED = {
     "typer": ("cli",),
     "rich": ("terminal",),
     "scipy": ("accuracy", "bench"),
-    "ray": (),
+    "ray": ("training",),
     "optuna": (),
 }
 

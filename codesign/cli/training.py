@@ -20,6 +20,8 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     steps: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or any other of torch.")] = "cpu",
+    workers: Annotated[int, typer.Option(min=1, help="Processes that share each batch, through Ray Train.")] = 1,
+    ray: Annotated[str, typer.Option(help="With --workers: local, auto, or the address of a Ray cluster.")] = "local",
     as_json: AsJson = False,
 ) -> None:
     """Train one elastic network whose sub-networks are all models of a space."""
@@ -32,7 +34,17 @@ def train(
 
     with terminal.training_progress() as watch, stop_signals() as stop:
         outcome = command.train_by_name(
-            space, recipe, to, resume=resume, seed=seed, steps=steps, device=device, watch=watch, stop=stop
+            space,
+            recipe,
+            to,
+            resume=resume,
+            seed=seed,
+            steps=steps,
+            device=device,
+            workers=workers,
+            cluster=ray,
+            watch=watch,
+            stop=stop,
         )
     if as_json:
         print_json(command.record(outcome))

@@ -21,23 +21,25 @@ def train_by_name(
     seed: int | None,
     steps: int | None,
     device: str,
+    workers: int,
+    cluster: str,
     watch: Watcher,
     stop: Callable[[], int],
 ) -> Outcome:
     """Train a space by a recipe, both a shipped name or a path; `seed` and `steps` replace those of the recipe.
 
+    One worker is this process; several are processes of a Ray cluster.
+
     Raises:
-        CodesignError: see `read_space`, `read_recipe` and `train`.
+        CodesignError: see `read_space`, `read_recipe`, `train` and `train_with_workers`.
     """
-    return train(
-        read_space(space),
-        read_recipe(recipe, seed, steps),
-        directory,
-        resume=resume,
-        device=device,
-        watch=watch,
-        stop=stop,
-    )
+    found, how = read_space(space), read_recipe(recipe, seed, steps)
+    if workers == 1:
+        return train(found, how, directory, resume=resume, device=device, watch=watch, stop=stop)
+    from codesign.training.workers import Asked, train_with_workers
+
+    asked = Asked(found, how, directory.absolute(), device)
+    return train_with_workers(asked, workers, cluster, resume=resume, watch=watch, stop=stop)
 
 
 def record(outcome: Outcome) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from codesign.space import SearchSpace
 from codesign.text.tokenizer import Tokenizer
 from codesign.training import checkpoint, folder, log
 from codesign.training.errors import TrainingError
-from codesign.training.identity import identity_of
-from codesign.training.lessons import read_text
+from codesign.training.identity import Identity, identity_of
+from codesign.training.lessons import Text, read_text
 from codesign.training.process import keep_freed_memory
 from codesign.training.recipe import Recipe
 from codesign.training.sampling import Sampler
@@ -75,12 +75,14 @@ def train(
     keep_freed_memory()
     torch.set_num_threads(recipe.content.threads)
     trainer = _prepare(space, recipe, directory, resume, device, worker or Worker())
+    if trainer.worker.rank:
+        return _follow(trainer, resume, stop)
     with log.writing(directory) as written:
         if resume:
             trainer.restore()
             written.write("resumed", step=trainer.position.step)
         if (directory / saved.CARD).exists():
-            return Outcome(directory, trainer.position.step, True, 0, _last_evaluation(directory))
+            return Outcome(directory, trainer.position.step, True, 0, last_evaluation(directory))
         return _run(trainer, written, watch, stop)
 
 
@@ -108,17 +110,38 @@ def _prepare(
     if resume:
         folder.read_manifest(directory)
         text = read_text(content, Tokenizer.read(directory / folder.TOKENIZER))
-    else:
-        folder.refuse_occupied(directory)
-        text = read_text(content)
-    identity = identity_of(space.content, content, text)
-    if resume:
+        identity = identity_of(space.content, content, text)
         folder.check_same(directory, identity)
     else:
-        folder.create(directory, space, recipe, text.tokenizer, identity)
+        text, identity = begin(space, recipe, directory)
     torch.manual_seed(content.seed)
     model = Elastic(identity.architecture, content.seed).to(device)
     return Trainer(directory, model, identity, text, Sampler(space.content, content.seed), device, worker)
+
+
+def begin(space: Document[SearchSpace], recipe: Document[Recipe], directory: Path) -> tuple[Text, Identity]:
+    """Make the directory of a new training, with all but weights in it.
+
+    Raises:
+        InputError: a text or a space that cannot be trained.
+        TrainingError: the directory is occupied.
+    """
+    folder.refuse_occupied(directory)
+    text = read_text(recipe.content)
+    identity = identity_of(space.content, recipe.content, text)
+    folder.create(directory, space, recipe, text.tokenizer, identity)
+    return text, identity
+
+
+def _follow(trainer: Trainer, resume: bool, stop: Callable[[], int]) -> Outcome:
+    """Train beside the worker that writes."""
+    if resume:
+        trainer.restore()
+    number = 0
+    while trainer.position.step < trainer.recipe.steps and not number:
+        trainer.step()
+        number = stop()
+    return Outcome(trainer.directory, trainer.position.step, not number, number, {})
 
 
 def _run(trainer: Trainer, written: log.Log, watch: Watcher, stop: Callable[[], int]) -> Outcome:
@@ -143,7 +166,7 @@ def _run(trainer: Trainer, written: log.Log, watch: Watcher, stop: Callable[[], 
     trainer.save()
     publish(trainer)
     written.write("finished", step=trainer.position.step, seconds=trainer.seconds)
-    return Outcome(trainer.directory, trainer.position.step, True, 0, evaluation or _last_evaluation(trainer.directory))
+    return Outcome(trainer.directory, trainer.position.step, True, 0, evaluation or last_evaluation(trainer.directory))
 
 
 def evaluated(trainer: Trainer) -> dict[str, Any]:
@@ -183,6 +206,7 @@ def publish(trainer: Trainer) -> None:
         raise TrainingError(f"{error}; {kept}; make room, then --resume") from error
 
 
-def _last_evaluation(directory: Path) -> dict[str, Any]:
+def last_evaluation(directory: Path) -> dict[str, Any]:
+    """Return what was measured last; empty where nothing was."""
     lines = [line for line in log.read_log(directory) if line["kind"] == "evaluation"]
     return {name: value for name, value in lines[-1].items() if name != "kind"} if lines else {}
