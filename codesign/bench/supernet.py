@@ -12,7 +12,7 @@ import numpy as np
 from scipy.stats import kendalltau
 
 from codesign.accuracy.proxy import SUPERNETS, shipped_network
-from codesign.accuracy.supernet import SCREENING_WINDOWS, Supernet
+from codesign.accuracy.supernet import FULL_WINDOWS, SCREENING_WINDOWS, Supernet
 from codesign.design import ModelShape
 from codesign.space_file import read_space
 from codesign.text.corpus import shipped
@@ -24,7 +24,6 @@ NAME = "supernet"
 SHAPES = 60
 """Random shapes whose ranking is compared."""
 
-FULL_WINDOWS = 256
 ORDERS = (2, 3, 4)
 """Of the n-grams beside the network."""
 
