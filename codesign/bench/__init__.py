@@ -94,6 +94,13 @@ def published_figures(data: Path, _options: BenchOptions) -> Figures:
     return run(data)
 
 
+def training_speed(_data: Path, _options: BenchOptions) -> Figures:
+    """Tokens/s of the sandwich against those of a plain model of the average size, in the same run."""
+    from codesign.bench.training import run
+
+    return run()
+
+
 def network_figures(_data: Path, _options: BenchOptions) -> Figures:
     """The shipped elastic network beside n-grams, and whether its screening budget ranks as a full one does."""
     from codesign.bench.supernet import run
@@ -184,6 +191,7 @@ BENCHES: dict[str, Callable[[Path, BenchOptions], Figures]] = {
     "rtl": rtl_errors,
     "text": ngram_lines,
     "supernet": network_figures,
+    "training": training_speed,
     "published": published_figures,
     "scores": score_ranks,
     "proxies": proxy_ranks,
@@ -200,7 +208,7 @@ WRITING = ("surrogate",)
 WITH_TABLE = ("proxies", "surrogate")
 """Benchmarks that take a table of trained networks."""
 
-WITHOUT_DATA = ("exits", "ladder", "proxies", "sensitivity", "supernet", "survey", "t5", "text")
+WITHOUT_DATA = ("exits", "ladder", "proxies", "sensitivity", "supernet", "survey", "t5", "text", "training")
 """Benchmarks that need no reference data."""
 
 
