@@ -23,7 +23,19 @@ LAYERS = (
     ("evaluation", "front", "breakdown", "ties"),
     ("journal", "manifest", "record", "remeasured", "run", "comparison", "tables"),
     ("optimize",),
-    ("select", "picks", "fitting", "estimates", "report", "export", "pretrained", "bench", "shipped", "terminal", "interruption"),
+    (
+        "select",
+        "picks",
+        "fitting",
+        "estimates",
+        "report",
+        "export",
+        "pretrained",
+        "bench",
+        "shipped",
+        "terminal",
+        "interruption",
+    ),
     ("cli", "__init__", "__main__"),
 )
 

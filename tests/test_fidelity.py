@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import codesign
+from codesign.comparison import check_comparable
 from codesign.cost import technology
 from codesign.errors import InputError, RunError
 from codesign.estimates import ScenarioOptions, estimate_input
 from codesign.report import write_report
-from codesign.comparison import check_comparable
 from codesign.run import Run
 from codesign.tables import front_record
 from tests.optimize.searches import record_of, run_command, small_search

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from codesign.space_file import read_space
 from codesign.training.data import training_text
 from codesign.training.process import keep_freed_memory
@@ -20,7 +18,6 @@ STEPS = 12
 def run() -> list[dict[str, Any]]:
     """Return one row for sub-networks as they are drawn, and one for the same sizes without pruning and rounding."""
     space, recipe = read_space(SPACE).content, read_recipe(RECIPE).content
-    torch.set_num_threads(recipe.threads)
     keep_freed_memory()
     text = training_text(recipe.text)
     rows = []

@@ -53,6 +53,7 @@ def throughput(space: SearchSpace, recipe: Recipe, text: TrainingText, steps: in
         steps: timed steps of each kind, after one that is not timed.
         dense: leave the pruning and rounding of weights and activations away, which the plain model never has.
     """
+    torch.set_num_threads(recipe.threads)
     sampler = Sampler(space, recipe.seed)
     identity = identity_of(space, recipe, text)
     width = identity.architecture.head_width
