@@ -24,8 +24,8 @@ LONGEST = 128
 MEASURED_BATCH = 64
 PENALTY = 1.5625
 """Of a fitted head: times features over examples, on the squared weights of features with a variance of 1. It is 1 for
-MiniLM's 384 features and 600 sentences, chosen on other sentences than those measured (0.3 to 3 differ by half a point);
-a fixed number would shrink heads on few features or many examples too far."""
+MiniLM's 384 features and 600 sentences, chosen on other sentences than those measured (0.3 to 3 differ by half a
+point); a fixed number would shrink heads on few features or many examples too far."""
 
 
 @dataclass(frozen=True)
