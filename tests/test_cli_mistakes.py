@@ -33,12 +33,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     [
         (
             "search tyni unit",
-            "unknown search space (a path of your own ends in .toml) 'tyni'; known: sotu_lm, survey_lm, ",
+            "unknown search space (a path of your own ends in .toml) 'tyni'; known: sotu_lm, sotu_sentences, survey_lm, ",
         ),
         ("search tiny units", "unknown cost model (a path of your own ends in .toml) 'units'; known: edgebert_12nm, "),
         (
             "search tiny unit --proxy surogate",
-            "unknown proxy 'surogate'; known: module:function (your own), published_mnli, ",
+            "unknown proxy 'surogate'; known: fitted:FILE (what `codesign fit` wrote), module:function",
         ),
         ("search tiny unit --proxy nowhere:f", "proxy 'nowhere:f': module 'nowhere' cannot be imported"),
         ("search tiny unit --algorithm random", "unknown algorithm 'random'; known: nsga2"),
