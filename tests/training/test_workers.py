@@ -33,7 +33,7 @@ def test_two_workers_train_what_one_does(tmp_path: Path, space: Space, make_reci
     assert two is not None
     theirs = checkpoint.read_weights(two)
     for name, weights in checkpoint.read_weights(one).items():
-        torch.testing.assert_close(theirs[name], weights, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(theirs[name], weights, rtol=0, atol=1e-3)  # steps move them by 0.02
 
 
 def test_a_batch_is_shared_equally(tmp_path: Path, space: Space, make_recipe: MakeRecipe) -> None:
