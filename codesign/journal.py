@@ -1,8 +1,4 @@
-"""Files of a run that only grow, a line a fact: appended in one write, flushed, and read up to the last whole line.
-
-What follows the last line end was being written when the process or the machine stopped: readers leave it out, and the
-next writer cuts it off. A file that is replaced is always whole, the old or the new one.
-"""
+"""Files of a run: appended a line a fact in one write and flushed (see `lines`), or replaced as a whole."""
 
 from __future__ import annotations
 
@@ -18,16 +14,6 @@ from codesign.errors import RunError
 
 encode = msgspec.json.Encoder().encode
 """Writes NaN as null."""
-
-
-def whole_length(data: bytes) -> int:
-    """Return the length of the data up to and including the last line end."""
-    return data.rfind(b"\n") + 1
-
-
-def whole_lines(data: bytes) -> list[bytes]:
-    """Return the lines of the data that have their end."""
-    return data[: whole_length(data)].splitlines()
 
 
 def text_of(facts: Iterable[Any]) -> bytes:
@@ -86,16 +72,3 @@ def replace(path: Path, text: bytes, again: str) -> None:
 def temporary_of(path: Path) -> Path:
     """Return where a file is while it is written."""
     return path.with_name(path.name + ".new")
-
-
-def cut_torn_tail(path: Path) -> None:
-    """Remove what follows the last line end; a file that is not there stays so.
-
-    Raises:
-        OSError: it cannot be read or written.
-    """
-    if path.exists():
-        with path.open("r+b") as file:
-            data = file.read()
-            if len(data) > whole_length(data):
-                file.truncate(whole_length(data))

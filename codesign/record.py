@@ -6,7 +6,6 @@ them. A last line torn by a crash is dropped; any other damage is refused. docs/
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from codesign import journal
 from codesign.errors import RunError
 from codesign.evaluation import Evaluations
+from codesign.lines import only_writer, whole_lines
 from codesign.space import SearchSpace
 
 EVALUATIONS = "evaluations.jsonl"
@@ -47,7 +47,7 @@ def read(directory: Path, space: SearchSpace, names: list[str]) -> Evaluations:
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}; restore the file from a copy") from None
     lines = []
-    for number, raw in enumerate(journal.whole_lines(data)):
+    for number, raw in enumerate(whole_lines(data)):
         try:
             line = msgspec.json.decode(raw, type=Line)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -73,20 +73,12 @@ def writing(directory: Path) -> Iterator[None]:
     Raises:
         RunError: another process writes to it, or it cannot be written.
     """
-    path = directory / EVALUATIONS
-    try:
-        file = path.open("r+b")
-    except OSError as error:
-        raise RunError(f"{path}: cannot be written: {error.strerror}") from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for name in (EVALUATIONS, REMEASURED):
-                journal.cut_torn_tail(directory / name)
-        except BlockingIOError:
-            raise RunError(f"{directory}: another process is writing to this run; wait for it or stop it") from None
-        except OSError as error:
-            raise RunError(f"{path}: cannot be written: {error.strerror}") from None
+    busy = f"{directory}: another process is writing to this run; wait for it or stop it"
+    again = directory / REMEASURED
+    with only_writer(directory / EVALUATIONS, RunError, busy, create=False):
+        if again.exists():
+            with only_writer(again, RunError, busy, create=False):
+                pass  # its torn tail is gone
         yield
 
 

@@ -20,6 +20,7 @@ from codesign import journal
 from codesign.design import FloatArray, IntArray
 from codesign.errors import RunError
 from codesign.evaluation import Evaluations
+from codesign.lines import whole_lines
 from codesign.record import REMEASURED
 
 RESTORE = "restore the file from a copy, or remove it and give codesign resume to measure again"
@@ -115,7 +116,7 @@ def read(directory: Path, evaluations: int) -> Remeasured | None:
     """
     path = directory / REMEASURED
     try:
-        lines = journal.whole_lines(path.read_bytes()) if path.exists() else []
+        lines = whole_lines(path.read_bytes()) if path.exists() else []
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}; {RESTORE}") from None
     found: Remeasured | None = None

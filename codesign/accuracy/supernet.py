@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from codesign.accuracy.paired import error_of_mean, perplexity
 from codesign.accuracy.proxy import SHAPE_GENES, Errors, Quality
 from codesign.design import Family, FloatArray, ModelShape
 from codesign.elastic.architecture import Architecture, check_setting, family_of
@@ -68,9 +69,7 @@ class Supernet:
         Raises:
             ProxyError: a shape is no sub-network.
         """
-        rows = self._measured(self._settings(shape))
-        mean, error = rows.mean(axis=1), rows.std(axis=1, ddof=1) / np.sqrt(rows.shape[1])
-        return Quality("perplexity", np.exp(mean), error, np.zeros(len(shape), dtype=np.bool_))
+        return perplexity(self._measured(self._settings(shape)))
 
     def compare(
         self,
@@ -79,8 +78,7 @@ class Supernet:
         errors: Errors | None = None,  # noqa: ARG002 - the protocol's; paired windows tell more than the two errors
     ) -> FloatArray:
         """Return the standard error of the mean difference over windows; measures what it has not measured yet."""
-        difference = self._measured(self._settings(shape)) - self._measured(self._settings(baseline))
-        return np.asarray(difference.std(axis=1, ddof=1) / np.sqrt(difference.shape[1]))
+        return error_of_mean(self._measured(self._settings(shape)) - self._measured(self._settings(baseline)))
 
     def full(self) -> Supernet | None:
         """Return the same network on FULL_WINDOWS windows; None where this one has as many."""

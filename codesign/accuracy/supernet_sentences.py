@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from codesign.accuracy.paired import error_of_mean
 from codesign.accuracy.proxy import Errors, Quality
 from codesign.accuracy.supernet import Supernet
 from codesign.design import FloatArray, ModelShape
@@ -67,8 +68,7 @@ class SentenceSupernet(Supernet):
     ) -> FloatArray:
         """Return the standard error of ln(error / error of the baseline), paired by sentence (delta method)."""
         ours, theirs = (self._measured(self._settings(one)) for one in (shape, baseline))
-        difference = ours / _rate(ours)[:, None] - theirs / _rate(theirs)[:, None]
-        return np.asarray(difference.std(axis=1, ddof=1) / np.sqrt(difference.shape[1]))
+        return error_of_mean(ours / _rate(ours)[:, None] - theirs / _rate(theirs)[:, None])
 
     @cached_property
     def _sentences(self) -> Sentences:

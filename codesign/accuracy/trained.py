@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from codesign.accuracy.paired import error_of_mean, perplexity
 from codesign.accuracy.proxy import SHAPE_GENES, TRAINED_AT, Errors, Quality
 from codesign.accuracy.supernet import whole_spans
 from codesign.design import Family, FloatArray, ModelShape
@@ -69,9 +70,7 @@ class Trained:
             ProxyError: a shape that cannot be built.
             TrainingError: a training diverges.
         """
-        rows = self._measured(shape)
-        mean, error = rows.mean(axis=1), rows.std(axis=1, ddof=1) / np.sqrt(rows.shape[1])
-        return Quality("perplexity", np.exp(mean), error, np.zeros(len(shape), dtype=np.bool_))
+        return perplexity(self._measured(shape))
 
     def compare(
         self,
@@ -80,8 +79,7 @@ class Trained:
         errors: Errors | None = None,  # noqa: ARG002 - the protocol's; paired windows tell more than the two errors
     ) -> FloatArray:
         """Return the standard error of the mean difference over windows; trains what it has not trained yet."""
-        difference = self._measured(shape) - self._measured(baseline)
-        return np.asarray(difference.std(axis=1, ddof=1) / np.sqrt(difference.shape[1]))
+        return error_of_mean(self._measured(shape) - self._measured(baseline))
 
     def full(self) -> Trained:
         """Return itself: nothing is dearer, but the noise within the front is recorded, and reading trains nothing."""

@@ -13,10 +13,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from codesign.accuracy.paired import error_of_mean
 from codesign.design import FloatArray, IntArray
 from codesign.elastic.setting import LayerSetting, Setting, settings
 from codesign.errors import InputError
 from codesign.genes import Gene
+from codesign.lines import whole_lines
 from codesign.space import SearchSpace
 
 LINES = "nets-{}.jsonl"
@@ -111,7 +113,7 @@ def read_lines(directory: Path) -> list[Net]:
     nets = []
     for path in sorted(directory.rglob(LINES.format("*"))):
         data = path.read_bytes()
-        for number, line in enumerate(data[: data.rfind(b"\n") + 1].splitlines(), 1):
+        for number, line in enumerate(whole_lines(data), 1):
             try:
                 nets.append(msgspec.json.decode(line, type=Net))
             except msgspec.MsgspecError as error:
@@ -135,9 +137,7 @@ def with_paired_errors(nets: Sequence[Net]) -> list[Net]:
             )
         losses = np.array([net.window_losses for net in own])  # (n, w)
         apart = losses - losses.mean(axis=0)
-        errors = (
-            apart.std(axis=1, ddof=1) / np.sqrt(apart.shape[1]) if apart.shape[1] > 1 else np.full(len(own), np.nan)
-        )
+        errors = error_of_mean(apart) if apart.shape[1] > 1 else np.full(len(own), np.nan)
         found += [msgspec.structs.replace(net, paired_error=float(e)) for net, e in zip(own, errors, strict=True)]
     return found
 

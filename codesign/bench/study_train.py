@@ -6,11 +6,10 @@ the parts were; a network that was being trained when its process ended is train
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BufferedRandom
 from pathlib import Path
@@ -24,6 +23,7 @@ from codesign.bench.study_plan import Job, plan
 from codesign.elastic.architecture import Architecture
 from codesign.elastic.shapes import shape_of
 from codesign.errors import InputError
+from codesign.lines import only_writer
 from codesign.parameters import total_parameters
 from codesign.space_file import read_space
 from codesign.text.packing import word_perplexity
@@ -95,7 +95,9 @@ def train_study(asked: Trainings) -> list[dict[str, Any]]:
     _claim(asked.directory, Card(1, asked.seed, identity))
     study = Study(space.name, recipe.name, recipe.content, text, identity.architecture)
     trained = 0
-    with _writing(asked.directory / LINES.format(part)) as file:
+    path = asked.directory / LINES.format(part)
+    busy = f"{path}: another process trains this part; give another --part"
+    with only_writer(path, TrainingError, busy, create=True) as file:
         for job in jobs[part::parts]:
             if (job.index, job.seed) in _done(asked.directory):
                 continue
@@ -153,24 +155,6 @@ def _trained(study: Study, job: Job, directory: Path) -> Net:
         seconds=round(found.seconds, 1),
         window_losses=tuple(round(loss, 4) for loss in found.measured.window_losses.tolist()),
     )
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[BufferedRandom]:
-    """Be the only process that trains a part; on entry, cut off a torn last line."""
-    try:
-        file = path.open("a+b")
-    except OSError as error:
-        raise TrainingError(f"{path}: cannot be written: {error.strerror}") from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise TrainingError(f"{path}: another process trains this part; give another --part") from None
-        file.seek(0)
-        data = file.read()
-        file.truncate(data.rfind(b"\n") + 1)
-        yield file
 
 
 def _append(file: BufferedRandom, net: Net) -> None:

@@ -33,22 +33,18 @@ SEED = 0
 def run() -> list[dict[str, Any]]:
     """Return figures of the network, of n-grams on the same tokens, and of the screening budget."""
     space = read_space(SUPERNETS[NAME]).content
-    screening = Supernet(NAME, shipped_network(NAME))
-    full = replace(screening, window_count=FULL_WINDOWS, losses={})
-    card = screening.card
+    few = Supernet(NAME, shipped_network(NAME))
+    full = replace(few, window_count=FULL_WINDOWS, losses={})
+    card = few.card
     tokenizer = shipped_tokenizer(card.corpus, card.tokenizer)
     text = shipped(card.corpus)
     train, validation = pack(text.train, tokenizer), pack(text.validation, tokenizer)
     return [
         {"figure": "largest", "trained_tokens": card.trained_tokens} | _quality(full, space.baseline.shape, validation),
         *_ngrams(train, validation, card.tokenizer),
-        {"figure": "screening"} | _screening(screening, full, _shapes(SHAPES)),
+        {"figure": "screening", "windows": SCREENING_WINDOWS, "windows_full": FULL_WINDOWS}
+        | screening(few, full, SHAPES),
     ]
-
-
-def _shapes(n: int) -> ModelShape:
-    space = read_space(SUPERNETS[NAME]).content
-    return space.decode(space.canonical(space.sample(np.random.default_rng(SEED), n))).shape
 
 
 def _quality(proxy: Supernet, shape: ModelShape, text: TokenStream) -> dict[str, float]:
@@ -66,8 +62,18 @@ def _ngrams(train: TokenStream, validation: TokenStream, vocabulary: int) -> lis
     ]
 
 
-def _screening(few: Supernet, many: Supernet, shapes: ModelShape) -> dict[str, float]:
-    """Agreement of rankings, and how many shapes a second a core measures, the first one left out."""
+def screening(few: Supernet, many: Supernet, count: int) -> dict[str, float]:
+    """Return how well a search's budget ranks random shapes of the space, and its speed.
+
+    Args:
+        few: the shipped network `few.name` at the budget of a search.
+        many: the same at a larger one.
+        count: shapes; the first is not timed.
+
+    Returns:
+        shapes, Kendall's tau of both rankings, shapes a second a core at the smaller budget.
+    """
+    shapes = _shapes(few.name, count)
     few.predict(shapes.take(slice(0, 1)))
     start = time.perf_counter()
     screened = few.predict(shapes.take(slice(1, None))).value
@@ -75,8 +81,12 @@ def _screening(few: Supernet, many: Supernet, shapes: ModelShape) -> dict[str, f
     measured = many.predict(shapes.take(slice(1, None))).value
     return {
         "shapes": len(screened),
-        "windows": SCREENING_WINDOWS,
-        "windows_full": FULL_WINDOWS,
         "kendall_tau": float(kendalltau(screened, measured).statistic),
         "shapes_per_s_per_core": len(screened) / seconds,
     }
+
+
+def _shapes(name: str, count: int) -> ModelShape:
+    """Random shapes of the space that a shipped network was trained for."""
+    space = read_space(SUPERNETS[name]).content
+    return space.decode(space.canonical(space.sample(np.random.default_rng(SEED), count))).shape

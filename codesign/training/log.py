@@ -6,7 +6,6 @@ stand there twice; the later lines count.
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedRandom
@@ -15,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from codesign.lines import only_writer, whole_lines
 from codesign.training.checkpoint import last_good, newest
 from codesign.training.errors import TrainingError
 
@@ -48,19 +48,8 @@ def writing(directory: Path) -> Iterator[Log]:
     Raises:
         TrainingError: another process trains there, or the log cannot be written.
     """
-    path = directory / LOG
-    try:
-        file = path.open("a+b")
-    except OSError as error:
-        raise TrainingError(f"{path}: cannot be written: {error.strerror}") from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise TrainingError(f"{directory}: another process is training here; wait for it or stop it") from None
-        file.seek(0)
-        data = file.read()
-        file.truncate(data.rfind(b"\n") + 1)
+    busy = f"{directory}: another process is training here; wait for it or stop it"
+    with only_writer(directory / LOG, TrainingError, busy, create=True) as file:
         yield Log(directory, file)
 
 
@@ -74,7 +63,7 @@ def read_log(directory: Path) -> list[dict[str, Any]]:
     lines: list[dict[str, Any]] = []
     try:
         data = path.read_bytes()
-        for raw in data[: data.rfind(b"\n") + 1].splitlines():
+        for raw in whole_lines(data):
             line = msgspec.json.decode(raw, type=dict[str, Any])
             if line["kind"] == "resumed":
                 lines = [earlier for earlier in lines if earlier["step"] <= line["step"]]

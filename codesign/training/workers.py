@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from codesign.elastic import saved
 from codesign.errors import CodesignError, InputError
 from codesign.files import Document
 from codesign.space import SearchSpace
@@ -27,7 +28,7 @@ from codesign.training.recipe import Recipe
 from codesign.training.trainer import Step, Worker
 
 ATTEMPTS = 3
-"""How often all workers begin again after one has died or failed."""
+"""How often all workers begin again after one has died or failed, as one does whose training diverges."""
 
 RAY_FOLDER = "ray"
 """In the training's directory: what Ray Train notes about its attempts."""
@@ -81,8 +82,9 @@ def train_with_workers(
     with _cluster(address), _watching(asked.directory, watch, stop) as stopped:
         _fit(asked, workers)
     last = log.read_log(asked.directory)[-1]["step"]
+    finished = (asked.directory / saved.CARD).exists()  # a wish to stop may come after the last step
     evaluation = loop.last_evaluation(asked.directory)
-    return loop.Outcome(asked.directory, last, not stopped, stopped[0] if stopped else 0, evaluation)
+    return loop.Outcome(asked.directory, last, finished, 0 if finished else stopped[0], evaluation)
 
 
 def _fit(asked: Asked, workers: int) -> None:
@@ -198,9 +200,7 @@ def _show_after(shown: int, directory: Path, watch: loop.Watcher) -> int:
 
 def _reason(error: Any) -> CodesignError:
     """Return what ended a training: our own message where there is one."""
-    causes = list(getattr(error, "worker_failures", {}).values())
-    for cause in causes:
-        original = getattr(cause, "_base_exc", cause)
-        if isinstance(original, CodesignError):
-            return original
+    for cause in getattr(error, "worker_failures", {}).values():
+        if isinstance(cause, CodesignError):
+            return cause
     return TrainingError(f"the workers failed {ATTEMPTS + 1} times: {error}")

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 import torch
 
-from codesign import files
 from codesign.accuracy import Proxy, resolve
 from codesign.accuracy.trained import Trained
 from codesign.design import ModelShape
 from codesign.errors import InputError, ProxyError
 from codesign.space import SearchSpace
 from codesign.space_file import parse_space
-from codesign.text.corpus import shipped_documents
-from tests.training.conftest import SPACE, TINY
+from tests.training.conftest import SPACE, write_recipe
 
 
 @pytest.fixture(autouse=True)
@@ -42,26 +37,7 @@ def space() -> SearchSpace:
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a file of a recipe of eight steps on a hundred paragraphs."""
-    folder = tmp_path_factory.mktemp("recipe")
-    documents = list(shipped_documents("sotu").values())
-    (folder / "text.txt").write_text("\n\n".join(document[:600] for document in documents[:100]), encoding="utf-8")
-    raw = tomllib.loads(files.shipped("recipe")["sotu_smoke"].read_text(encoding="utf-8"))
-    for key, value in {**TINY, "text.path": str(folder / "text.txt")}.items():
-        table, _, name = key.rpartition(".")
-        (raw[table] if table else raw)[name] = value
-    path = folder / "tiny.toml"
-    path.write_text(toml_text(raw), encoding="utf-8")
-    return path
-
-
-def toml_text(raw: dict[str, Any]) -> str:
-    """Return a recipe as TOML; its plain values are written there as in JSON."""
-    values = {key: value for key, value in raw.items() if not isinstance(value, dict)}
-    tables = {"": values} | {key: value for key, value in raw.items() if isinstance(value, dict)}
-    return "".join(
-        (f"[{name}]\n" if name else "") + "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items())
-        for name, table in tables.items()
-    )
+    return write_recipe(tmp_path_factory.mktemp("recipe") / "tiny.toml", {})
 
 
 @pytest.fixture(scope="module")

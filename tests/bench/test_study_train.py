@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,47 +11,30 @@ import numpy as np
 import pytest
 import torch
 
-from codesign import files
 from codesign.bench import study_train
 from codesign.bench.study_nets import Net, genomes_of, read_lines, read_nets, write_table
 from codesign.bench.study_train import Trainings, part_of, train_study
 from codesign.elastic.setting import Setting, settings
 from codesign.errors import CodesignError, InputError
+from codesign.lines import only_writer
 from codesign.space_file import parse_space
-from codesign.text.corpus import shipped_documents
 from codesign.training.alone import TrainedAlone
 from codesign.training.data import TrainingText, training_text
 from codesign.training.errors import TrainingError
 from codesign.training.evaluate import Measured
 from codesign.training.recipe import Recipe
 from tests.command_line import refusal
-from tests.training.conftest import SPACE, TINY
+from tests.training.conftest import SPACE, write_recipe
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a text, a tiny space and two recipes."""
     path = tmp_path_factory.mktemp("study")
-    documents = list(shipped_documents("sotu").values())
-    (path / "text.txt").write_text("\n\n".join(document[:600] for document in documents[:100]), encoding="utf-8")
     (path / "small.toml").write_text(SPACE, encoding="utf-8")
-    raw = tomllib.loads(files.shipped("recipe")["sotu_smoke"].read_text(encoding="utf-8"))
-    for key, value in {**TINY, "text.path": str(path / "text.txt")}.items():
-        table, _, name = key.rpartition(".")
-        (raw[table] if table else raw)[name] = value
-    (path / "tiny.toml").write_text(toml_text(raw), encoding="utf-8")
-    (path / "other.toml").write_text(toml_text({**raw, "steps": 9}), encoding="utf-8")
+    write_recipe(path / "tiny.toml", {})
+    write_recipe(path / "other.toml", {"steps": 9})
     return path
-
-
-def toml_text(raw: dict[str, Any]) -> str:
-    """Return plain tables as TOML; their values are written there as in JSON."""
-    values = {key: value for key, value in raw.items() if not isinstance(value, dict)}
-    tables = {"": values} | {key: value for key, value in raw.items() if isinstance(value, dict)}
-    return "".join(
-        (f"[{name}]\n" if name else "") + "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items())
-        for name, table in tables.items()
-    )
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +141,7 @@ def test_a_part_is_trained_by_one_process(asked: Callable[..., Trainings], insta
     instantly += [Setting(1, ())] * 3
     train_study(asked(count=1, repeats=0))
     with (
-        study_train._writing(asked().directory / "nets-0.jsonl"),
+        only_writer(asked().directory / "nets-0.jsonl", TrainingError, "busy", create=True),
         pytest.raises(TrainingError, match="another process trains this part"),
     ):
         train_study(asked())

@@ -94,7 +94,12 @@ def _one_thread() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def text_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a file of a hundred paragraphs of real text."""
-    path = tmp_path_factory.mktemp("text") / "text.txt"
+    return write_text(tmp_path_factory.mktemp("text"))
+
+
+def write_text(folder: Path) -> Path:
+    """Write a hundred paragraphs of real text into a folder."""
+    path = folder / "text.txt"
     documents = list(shipped_documents("sotu").values())
     path.write_text("\n\n".join(document[:600] for document in documents[:100]), encoding="utf-8")
     return path
@@ -109,16 +114,24 @@ def space() -> Document[SearchSpace]:
 @pytest.fixture
 def make_recipe(text_path: Path) -> MakeRecipe:
     """Return a function that makes the tiny recipe with some values changed, `{"optimiser.clip": 2.0}`."""
+    return lambda changes=None: tiny_recipe(text_path, changes or {})
 
-    def make(changes: dict[str, Any] | None = None) -> Document[Recipe]:
-        text = files.shipped("recipe")["sotu_smoke"].read_text(encoding="utf-8")
-        raw = tomllib.loads(text)
-        for key, value in {**TINY, "text.path": str(text_path), **(changes or {})}.items():
-            table, _, name = key.rpartition(".")
-            (raw[table] if table else raw)[name] = value
-        return Document("tiny", "tiny.toml", text, msgspec.convert(raw, Recipe))
 
-    return make
+def tiny_recipe(text_path: Path, changes: dict[str, Any]) -> Document[Recipe]:
+    """Return the tiny recipe for a text, with some values changed."""
+    text = files.shipped("recipe")["sotu_smoke"].read_text(encoding="utf-8")
+    raw = tomllib.loads(text)
+    for key, value in {**TINY, "text.path": str(text_path), **changes}.items():
+        table, _, name = key.rpartition(".")
+        (raw[table] if table else raw)[name] = value
+    return Document("tiny", "tiny.toml", text, msgspec.convert(raw, Recipe))
+
+
+def write_recipe(path: Path, changes: dict[str, Any]) -> Path:
+    """Write the tiny recipe, with some values changed, and its text beside it."""
+    recipe = tiny_recipe(write_text(path.parent), changes).content
+    path.write_text(toml_of(recipe), encoding="utf-8")
+    return path
 
 
 def toml_of(recipe: Recipe) -> str:

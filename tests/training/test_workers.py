@@ -10,6 +10,7 @@ from torch import nn
 
 from codesign.errors import InputError
 from codesign.training import checkpoint, workers
+from codesign.training.errors import TrainingError
 from codesign.training.loop import train
 from codesign.training.trainer import Step
 from codesign.training.workers import Asked, train_with_workers
@@ -42,6 +43,15 @@ def test_a_batch_is_shared_equally(tmp_path: Path, space: Space, make_recipe: Ma
     with pytest.raises(InputError, match="workers: expected a divisor of the recipe's batch of 4 windows, got 3"):
         train_with_workers(asked, 3, "local")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_workers_own_message_is_told() -> None:
+    """Where a worker failed with a message for users, that is the error; else what Ray says of it."""
+    ours = TrainingError("step 3: the loss of the largest is nan")
+    failure = RuntimeError("Training failed")
+    failure.worker_failures = {0: RuntimeError("connection closed"), 1: ours}  # type: ignore[attr-defined]
+    assert workers._reason(failure) is ours
+    assert "the workers failed 4 times: a node died" in str(workers._reason(RuntimeError("a node died")))
 
 
 def test_gradients_are_averaged(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,23 @@
+"""What proxies that measure every shape on the same windows of text say of them: differences are paired by window."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from codesign.accuracy.protocol import Quality
+from codesign.design import FloatArray
+
+
+def perplexity(losses: FloatArray) -> Quality:
+    """Return perplexity a token, and the standard error of its logarithm: that of a mean over windows.
+
+    Args:
+        losses: (n, w) mean loss of each window, nats a token.
+    """
+    nothing_beyond = np.zeros(len(losses), dtype=np.bool_)
+    return Quality("perplexity", np.exp(losses.mean(axis=1)), error_of_mean(losses), nothing_beyond)
+
+
+def error_of_mean(rows: FloatArray) -> FloatArray:
+    """Return the (n,) standard error of the mean of each row; of the rows of a difference, the paired one."""
+    return np.asarray(rows.std(axis=1, ddof=1) / np.sqrt(rows.shape[1]))
