@@ -31,7 +31,7 @@ FOLDS = 5
 TRAIN_SIZES = (20, 40, 80, 160)
 FEWEST_TESTED = 20
 TOP = 0.2
-STRATA = 4
+STRATA = 5
 
 
 def six_coefficients(nets: Measured, train: IntArray, test: IntArray, seed: int) -> Column:  # noqa: ARG001 - draws nothing
@@ -127,35 +127,39 @@ def _row(nets: Measured, name: str, predictor: Predictor, train_size: int | None
 
 def _averaged(nets: Measured, predictor: Predictor, train_size: int | None, seeds: int) -> dict[str, float]:
     runs = [_judged(nets, *held_out(nets, predictor, train_size, seed)) for seed in range(seeds)]
-    return {key: _mean([run[key] for run in runs]) for key in runs[0]}
+    keys = dict.fromkeys(key for run in runs for key in run)
+    return {key: _mean([run[key] for run in runs if key in run]) for key in keys}
 
 
 def _judged(nets: Measured, rows: IntArray, prediction: Column) -> dict[str, float]:
-    """Ranking over all held-out nets, inside quarters of non-embedding size and among the best; errors; intervals.
+    """Ranking and errors over all held-out nets, inside quintiles of non-embedding size and among the best; intervals.
 
-    No errors and intervals where a predictor gives no standard error.
+    No errors and intervals where a predictor gives no standard error; nothing of a quintile that equal sizes leave with
+    fewer than two nets.
     """
     (mean, error), truth = prediction, nets.log_perplexity[rows]
-    size = nets.non_embedding[rows]
-    quarter = np.searchsorted(np.quantile(size, np.arange(1, STRATA) / STRATA), size)
-    ranking = {
-        "kendall_tau": _tau(mean, truth),
-        "spearman": float(spearmanr(mean, truth).statistic),
-        **{f"kendall_tau_size_quarter_{k + 1}": _tau(mean, truth, quarter == k) for k in range(STRATA)},
-        "kendall_tau_top_20_percent": _tau(mean, truth, truth <= np.quantile(truth, TOP)),
-    }
-    if np.isnan(error).any():
-        return ranking
+    size, predicts = nets.non_embedding[rows], not np.isnan(error).any()
+    quintile = np.searchsorted(np.quantile(size, np.arange(1, STRATA) / STRATA), size)
+    strata = {f"_size_quintile_{k + 1}": quintile == k for k in range(STRATA)}
+    parts = {"": np.ones(len(truth), dtype=np.bool_), **strata, "_top_20_percent": truth <= np.quantile(truth, TOP)}
+    found: dict[str, float] = {}
+    for name, chosen in parts.items():
+        if np.sum(chosen) < 2:
+            continue
+        ours, theirs = mean[chosen], truth[chosen]
+        found[f"kendall_tau{name}"] = _tau(ours, theirs)
+        found[f"spearman{name}"] = float(spearmanr(ours, theirs).statistic)
+        if predicts:
+            found[f"mape_percent{name}"] = 100 * _mean(np.abs(np.expm1(ours - theirs)))
+    if not predicts:
+        return found
     z = (truth - mean) / error
-    return ranking | {
-        "mape_percent": 100 * _mean(np.abs(np.expm1(mean - truth))),
-        "interval_80_coverage_percent": 100 * _mean(np.abs(z) <= Z80),
-        "z_rms": float(np.sqrt(np.mean(z**2))),
-    }
+    intervals = {"interval_80_coverage_percent": 100 * _mean(np.abs(z) <= Z80), "z_rms": float(np.sqrt(np.mean(z**2)))}
+    return found | intervals
 
 
-def _tau(score: FloatArray, truth: FloatArray, chosen: BoolArray | slice = slice(None)) -> float:
-    return float(kendalltau(score[chosen], truth[chosen]).statistic)
+def _tau(score: FloatArray, truth: FloatArray) -> float:
+    return float(kendalltau(score, truth).statistic)
 
 
 def _mean(values: list[float] | FloatArray | BoolArray) -> float:

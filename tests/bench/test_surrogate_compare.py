@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy.stats import kendalltau
 
 from codesign.accuracy.fitted import Z80
 from codesign.bench.surrogate import run, table
-from codesign.bench.surrogate_compare import PREDICTORS, compare, fitted, held_out
+from codesign.bench.surrogate_compare import PREDICTORS, _judged, compare, fitted, held_out
 from codesign.bench.surrogate_nets import LAYERS, NUMBERS, WIDTH, Measured, read_measured
 from codesign.errors import InputError
 from tests.command_line import call
@@ -67,6 +68,22 @@ def test_constant_columns_do_not_break_the_fit(shared_data: Path, tmp_path: Path
         writer.writeheader()
         writer.writerows(row | {"d_embed": "-1", "d_model": "128"} for row in rows)
     assert tau(read_measured(tmp_path / "five.csv"), None, 2) > 0.6
+
+
+def test_every_quintile_of_size_is_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ranking and error of each fifth and of the best; a fifth that equal sizes leave empty is left out."""
+    monkeypatch.setattr("codesign.bench.surrogate_compare.PREDICTORS", {"quadratic": fitted("quadratic", True)})
+    (figures,) = compare(write_table(tmp_path / "lm_nets_mine.csv"), seeds=1)
+    parts = [f"_size_quintile_{k}" for k in range(1, 6)] + ["_top_20_percent"]
+    for part in parts:
+        assert {f"kendall_tau{part}", f"spearman{part}", f"mape_percent{part}"} < figures.keys()
+    errors = [figures[f"mape_percent{part}"] for part in parts[:5]]
+    assert np.mean(errors) == pytest.approx(figures["mape_percent"])  # fifths are equally large
+    nets = read_measured(tmp_path / "lm_nets_mine.csv")
+    alike = replace(nets, non_embedding=np.full(len(nets), 1e6))
+    judged = _judged(alike, np.arange(len(nets)), (nets.log_perplexity + 0.1, np.ones(len(nets))))
+    counted = {f"{name}_size_quintile_1" for name in ("kendall_tau", "spearman", "mape_percent")}
+    assert {key for key in judged if "quintile" in key} == counted
 
 
 def test_intervals_cover(shared_data: Path) -> None:
