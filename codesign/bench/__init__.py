@@ -130,7 +130,7 @@ def pretrained_figures(data: Path, _options: BenchOptions) -> Figures:
 
 
 def t5_figures(_data: Path, _options: BenchOptions) -> Figures:
-    """The FFNs of T5-Mini: their share, and small T5s trained without them or with merged ones; some minutes."""
+    """The FFNs of T5-Mini: their share, and small T5s trained without them or with merged ones; 20 minutes."""
     from codesign.bench.t5 import run
 
     return run()

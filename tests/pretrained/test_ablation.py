@@ -10,11 +10,13 @@ import torch
 
 from codesign.bench.t5 import T5_MINI, counted
 from codesign.pretrained.ablation import (
+    ABLATIONS,
     BOTH,
     SENTINELS,
     SMALL,
     VOCABULARY,
     WINDOW,
+    ablations,
     merged,
     text_task,
     without_activation,
@@ -74,7 +76,19 @@ def test_removed_ffns_are_those_of_the_stacks_named() -> None:
 
 def test_the_task_is_text_of_the_vocabulary() -> None:
     """The benchmark's network can read the benchmark's text: as many spans as sentinels at most."""
-    objective = text_task()
+    objective = text_task(seed=0)
     assert objective.measure == "perplexity"
     assert SMALL["vocab_size"] == VOCABULARY + SENTINELS
     assert round(0.15 * WINDOW / 3) <= SENTINELS
+
+
+def test_each_training_is_compared_with_its_own_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row a seed and ablation; as published differs from itself by nothing, seeds differ, savings are counted."""
+    monkeypatch.setattr("codesign.pretrained.ablation.STEPS", 1)
+    monkeypatch.setattr("codesign.pretrained.ablation.MEASURED", 8)
+    rows = {(row["seed"], row["ffns"]): row for row in ablations()}
+    assert len(rows) == 2 * len(ABLATIONS)
+    assert rows[0, "as published"]["difference_nats"] == rows[1, "as published"]["difference_nats"] == 0.0
+    assert rows[0, "as published"]["perplexity"] != rows[1, "as published"]["perplexity"]
+    sizes = [rows[0, name]["parameters"] for name in ABLATIONS]
+    assert sizes[0] > sizes[3] > sizes[1] > sizes[4] > sizes[2]
