@@ -21,7 +21,7 @@ from codesign.accuracy.protocol import Errors as Errors
 from codesign.accuracy.protocol import Proxy as Proxy
 from codesign.accuracy.protocol import Quality as Quality
 from codesign.design import ModelShape
-from codesign.errors import unknown_name
+from codesign.errors import InputError, unknown_name
 
 # Names of the shipped surrogates and the coefficient files behind them.
 SURROGATES = {"surrogate": "gpt2_wt103", "surrogate_txl": "txl_wt103"}
@@ -92,6 +92,21 @@ def resolve(proxy: str | Callable[[ModelShape], Any] | Proxy) -> Proxy:
     from codesign.accuracy.surrogate import Surrogate, read_fit
 
     return Checked(Surrogate(proxy, read_fit(SURROGATES[proxy])))
+
+
+def network_directory(name: str) -> Path:
+    """Return where a trained network is: that of a shipped proxy's name, else the directory of that name.
+
+    Raises:
+        InputError: there is none.
+    """
+    directory = shipped_network(name) if name in SUPERNETS else Path(name)
+    if not (directory / "supernet.json").exists():
+        raise InputError(
+            f"{name}: expected the directory of a trained network (which has supernet.json, once `codesign train` is "
+            f"finished), or a shipped one: {', '.join(SUPERNETS)}"
+        )
+    return directory
 
 
 def shipped_network(proxy: str) -> Path:

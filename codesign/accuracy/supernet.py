@@ -102,11 +102,9 @@ class Supernet:
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
-        from codesign.text.tokenizer import Tokenizer, shipped_tokenizer
-        from codesign.training.folder import TOKENIZER
+        from codesign.training.folder import tokenizer_of
 
-        card, own = self.card, self.directory / TOKENIZER
-        return Tokenizer.read(own) if own.exists() else shipped_tokenizer(card.corpus, card.tokenizer)
+        return tokenizer_of(self.directory, self.card)
 
     @cached_property
     def _windows(self) -> Tokens:

@@ -17,6 +17,9 @@ def train(
     recipe: Annotated[str, typer.Option(help="A shipped recipe or a .toml file.")],
     to: Annotated[Path, typer.Option(help="New directory for the training; with --resume an old one.")],
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint.")] = False,
+    source: Annotated[
+        str | None, typer.Option("--from", help="Begin with a trained network: a directory, or a shipped one's name.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     steps: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or any other of torch.")] = "cpu",
@@ -29,6 +32,7 @@ def train(
 
     yield_waiting_threads()
     from codesign import terminal
+    from codesign.accuracy.proxy import network_directory
     from codesign.training import command
     from codesign.training.stopping import stop_signals
 
@@ -38,6 +42,7 @@ def train(
             recipe,
             to,
             resume=resume,
+            source=network_directory(source) if source else None,
             seed=seed,
             steps=steps,
             device=device,

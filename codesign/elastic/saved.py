@@ -42,8 +42,10 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """The recipe, verbatim."""
     seed: int
     trained_tokens: int
-    """Tokens of text that each step's networks saw, summed over steps."""
+    """Tokens of text that each step's networks saw, summed over steps, with those of what it began with."""
     weights_sha256: str
+    continued_from: str = ""
+    """SHA-256 of the weights of the network that the training began with; empty = random ones."""
 
 
 def save(directory: Path, model: Elastic, card: Mapping[str, object]) -> Card:

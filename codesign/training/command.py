@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from codesign.errors import InputError
 from codesign.space_file import read_space
 from codesign.training.loop import Outcome, Watcher, train
 from codesign.training.recipe import read_recipe
@@ -18,6 +19,7 @@ def train_by_name(
     directory: Path,
     *,
     resume: bool,
+    source: Path | None,
     seed: int | None,
     steps: int | None,
     device: str,
@@ -31,15 +33,20 @@ def train_by_name(
     One worker is this process; several are processes of a Ray cluster.
 
     Raises:
+        InputError: both a network to begin with and a training to resume.
         CodesignError: see `read_space`, `read_recipe`, `train` and `train_with_workers`.
     """
+    if resume and source is not None:
+        raise InputError(
+            f"--from {source}: a training that is resumed has its beginning in {directory}; leave --from out"
+        )
     found, how = read_space(space), read_recipe(recipe, seed, steps)
     if workers == 1:
-        return train(found, how, directory, resume=resume, device=device, watch=watch, stop=stop)
+        return train(found, how, directory, resume=resume, source=source, device=device, watch=watch, stop=stop)
     from codesign.training.workers import Asked, train_with_workers
 
     asked = Asked(found, how, directory.absolute(), device)
-    return train_with_workers(asked, workers, cluster, resume=resume, watch=watch, stop=stop)
+    return train_with_workers(asked, workers, cluster, resume=resume, source=source, watch=watch, stop=stop)
 
 
 def record(outcome: Outcome) -> dict[str, Any]:

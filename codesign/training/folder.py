@@ -4,6 +4,7 @@ training.json   what is trained, by what, with which versions
 space.toml, recipe.toml, tokenizer.json   verbatim, so that the directory stands alone
 log.jsonl       see `log`
 checkpoints/    see `checkpoint`
+start/          the trained network that it began with, if it did not begin at random: see `start`
 model.safetensors, supernet.json   the network, once the training is finished: see `codesign.elastic.saved`
 """
 
@@ -16,9 +17,11 @@ from typing import Literal
 import msgspec
 
 from codesign import __version__
+from codesign.elastic.saved import Card
 from codesign.files import Document
 from codesign.space import SearchSpace
-from codesign.text.tokenizer import Tokenizer
+from codesign.text.tokenizer import Tokenizer, shipped_tokenizer
+from codesign.training import start
 from codesign.training.durable import write_whole
 from codesign.training.errors import TrainingError
 from codesign.training.identity import Identity, differences, shown
@@ -45,8 +48,17 @@ def create(
     recipe: Document[Recipe],
     tokenizer: Tokenizer,
     identity: Identity,
+    source: Path | None,
 ) -> None:
     """Make the directory of a new training.
+
+    Args:
+        directory: a new or empty one.
+        space: what is trained.
+        recipe: how.
+        tokenizer: of the text.
+        identity: of the training.
+        source: the trained network that it begins with; None = random weights.
 
     Raises:
         TrainingError: something is there already, or the directory cannot be written.
@@ -59,6 +71,8 @@ def create(
         write_whole(directory / SPACE, space.text.encode())
         write_whole(directory / RECIPE, recipe.text.encode())
         write_whole(directory / TOKENIZER, tokenizer.text().encode())
+        if source is not None:
+            start.copy(source, directory)
         # Last: a directory with this file is whole.
         write_whole(directory / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
     except OSError as error:
@@ -103,3 +117,13 @@ def check_same(directory: Path, identity: Identity) -> None:
             f"{directory}: holds another training: {shown(other)}; resume it with its own space, recipe, "
             "--seed and --steps, or give another --to"
         )
+
+
+def tokenizer_of(directory: Path, card: Card) -> Tokenizer:
+    """Return the tokenizer of a trained network: its own, where the directory has one, else the shipped one it names.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    own = directory / TOKENIZER
+    return Tokenizer.read(own) if own.exists() else shipped_tokenizer(card.corpus, card.tokenizer)

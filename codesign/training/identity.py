@@ -8,6 +8,7 @@ import msgspec
 
 from codesign.design_file import ACCELERATOR_FIELDS
 from codesign.elastic.architecture import Architecture, architecture_of
+from codesign.elastic.saved import Card
 from codesign.errors import InputError
 from codesign.space import SearchSpace
 from codesign.training.lessons import Text
@@ -27,10 +28,12 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     recipe: Recipe
     text: str
     """SHA-256 of tokenizer and tokens."""
+    start: str = ""
+    """SHA-256 of the weights that it begins with; empty = random ones."""
 
 
-def identity_of(space: SearchSpace, recipe: Recipe, text: Text) -> Identity:
-    """Return the identity of training a space by a recipe.
+def identity_of(space: SearchSpace, recipe: Recipe, text: Text, start: Card | None = None) -> Identity:
+    """Return the identity of training a space by a recipe, from random weights or from those of a trained network.
 
     The vocabulary is the tokenizer's and the context the recipe's window, whatever the family says.
 
@@ -42,7 +45,7 @@ def identity_of(space: SearchSpace, recipe: Recipe, text: Text) -> Identity:
     architecture = architecture_of(
         largest_shape(space), vocabulary=text.tokenizer.vocabulary, context=recipe.text.window, **text.head
     )
-    return Identity(model_of(space), architecture, recipe, text.digest())
+    return Identity(model_of(space), architecture, recipe, text.digest(), start.weights_sha256 if start else "")
 
 
 def check_task(space: SearchSpace, recipe: Recipe) -> None:

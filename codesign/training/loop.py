@@ -17,7 +17,7 @@ from codesign.errors import InputError
 from codesign.files import Document
 from codesign.space import SearchSpace
 from codesign.text.tokenizer import Tokenizer
-from codesign.training import checkpoint, folder, log
+from codesign.training import checkpoint, folder, log, start
 from codesign.training.errors import TrainingError
 from codesign.training.identity import Identity, identity_of
 from codesign.training.lessons import Text, read_text
@@ -49,6 +49,7 @@ def train(
     directory: Path,
     *,
     resume: bool = False,
+    source: Path | None = None,
     device: str = "cpu",
     worker: Worker | None = None,
     watch: Watcher = lambda _: None,
@@ -61,20 +62,26 @@ def train(
         recipe: how.
         directory: a new directory; with `resume` one that holds this training.
         resume: continue from the last checkpoint, from the beginning where there is none yet.
+        source: directory of the trained network that it begins with; None = random weights, or what was resumed.
         device: of torch. Equal bits after a resumption are promised for "cpu" on the same machine only.
         worker: which of several processes this is; the first one writes, all others write nothing.
         watch: called after each step.
         stop: asked after each step.
 
     Raises:
-        InputError: a text or a space that cannot be trained.
+        InputError: a text or a space that cannot be trained, a network that does not fit.
         TrainingError: the directory is occupied or another training's, the disk is full, the loss diverges.
         CheckpointError: the last checkpoint is damaged.
     """
     check_device(device)
     keep_freed_memory()
     torch.set_num_threads(recipe.content.threads)
-    trainer = _prepare(space, recipe, directory, resume, device, worker or Worker())
+    text, identity = _resumed(space, recipe, directory) if resume else begin(space, recipe, directory, source)
+    torch.manual_seed(recipe.content.seed)
+    model = Elastic(identity.architecture, recipe.content.seed)
+    start.give_weights(directory, model)
+    sampler = Sampler(space.content, recipe.content.seed)
+    trainer = Trainer(directory, model.to(device), identity, text, sampler, device, worker or Worker())
     if trainer.worker.rank:
         return _follow(trainer, resume, stop)
     with log.writing(directory) as written:
@@ -98,38 +105,36 @@ def check_device(device: str) -> None:
     raise InputError(f"device {device!r}: torch {torch.__version__} cannot use it here; use cpu")
 
 
-def _prepare(
-    space: Document[SearchSpace],
-    recipe: Document[Recipe],
-    directory: Path,
-    resume: bool,
-    device: str,
-    worker: Worker,
-) -> Trainer:
-    content = recipe.content
-    if resume:
-        folder.read_manifest(directory)
-        text = read_text(content, Tokenizer.read(directory / folder.TOKENIZER))
-        identity = identity_of(space.content, content, text)
-        folder.check_same(directory, identity)
-    else:
-        text, identity = begin(space, recipe, directory)
-    torch.manual_seed(content.seed)
-    model = Elastic(identity.architecture, content.seed).to(device)
-    return Trainer(directory, model, identity, text, Sampler(space.content, content.seed), device, worker)
+def _resumed(space: Document[SearchSpace], recipe: Document[Recipe], directory: Path) -> tuple[Text, Identity]:
+    folder.read_manifest(directory)
+    text = read_text(recipe.content, Tokenizer.read(directory / folder.TOKENIZER))
+    identity = identity_of(space.content, recipe.content, text, start.card_in(directory))
+    folder.check_same(directory, identity)
+    return text, identity
 
 
-def begin(space: Document[SearchSpace], recipe: Document[Recipe], directory: Path) -> tuple[Text, Identity]:
-    """Make the directory of a new training, with all but weights in it.
+def begin(
+    space: Document[SearchSpace], recipe: Document[Recipe], directory: Path, source: Path | None
+) -> tuple[Text, Identity]:
+    """Make the directory of a new training, with all but a checkpoint in it.
+
+    Args:
+        space: what is trained.
+        recipe: how.
+        directory: a new one.
+        source: directory of the trained network that it begins with, whose tokenizer it takes; None = random weights.
 
     Raises:
-        InputError: a text or a space that cannot be trained.
+        InputError: a text or a space that cannot be trained, a network that does not fit.
         TrainingError: the directory is occupied.
     """
     folder.refuse_occupied(directory)
-    text = read_text(recipe.content)
-    identity = identity_of(space.content, recipe.content, text)
-    folder.create(directory, space, recipe, text.tokenizer, identity)
+    card = saved.read_card(source) if source else None
+    text = read_text(recipe.content, folder.tokenizer_of(source, card) if source and card else None)
+    identity = identity_of(space.content, recipe.content, text, card)
+    if source:
+        start.check_fits(source, identity.architecture)
+    folder.create(directory, space, recipe, text.tokenizer, identity, source)
     return text, identity
 
 
@@ -189,7 +194,7 @@ def publish(trainer: Trainer) -> None:
     Raises:
         TrainingError: the disk is full or cannot be written; the last checkpoint has the weights too.
     """
-    recipe = trainer.recipe
+    recipe, began = trainer.recipe, start.card_in(trainer.directory)
     card = {
         "corpus": recipe.text.corpus,
         "tokenizer": trainer.text.tokenizer.vocabulary,
@@ -197,7 +202,8 @@ def publish(trainer: Trainer) -> None:
         "space": folder.read_manifest(trainer.directory).space,
         "recipe": (trainer.directory / folder.RECIPE).read_text(encoding="utf-8"),
         "seed": recipe.seed,
-        "trained_tokens": recipe.steps * trainer.lessons.tokens,
+        "trained_tokens": recipe.steps * trainer.lessons.tokens + (began.trained_tokens if began else 0),
+        "continued_from": trainer.identity.start,
     }
     try:
         saved.save(trainer.directory, trainer.model, card)

@@ -57,6 +57,7 @@ def train_with_workers(
     address: str,
     *,
     resume: bool = False,
+    source: Path | None = None,
     watch: loop.Watcher = lambda _: None,
     stop: Callable[[], int] = lambda: 0,
 ) -> loop.Outcome:
@@ -67,6 +68,7 @@ def train_with_workers(
         workers: how many processes; they share each batch equally.
         address: of the Ray cluster; "local" starts one here for the time of the training.
         resume: continue from the last checkpoint.
+        source: directory of the trained network that it begins with; None = random weights, or what was resumed.
         watch: called with the steps that are logged.
         stop: asked every LOOK_EVERY seconds.
 
@@ -78,7 +80,7 @@ def train_with_workers(
     if batch % workers:
         raise InputError(f"workers: expected a divisor of the recipe's batch of {batch} windows, got {workers}")
     if not resume:
-        loop.begin(asked.space, asked.recipe, asked.directory)
+        loop.begin(asked.space, asked.recipe, asked.directory, source)
     with _cluster(address), _watching(asked.directory, watch, stop) as stopped:
         _fit(asked, workers)
     last = log.read_log(asked.directory)[-1]["step"]
