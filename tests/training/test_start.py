@@ -76,7 +76,7 @@ def test_a_beginning_that_was_taken_away_is_told(
 def test_another_architecture_is_refused(tmp_path: Path, make_recipe: MakeRecipe, first: First) -> None:
     """A network of another space does not fit; what differs is named and no directory is made."""
     wider = parse_space(
-        SPACE.replace("hidden = { choices = [8, 16] }", "hidden = { choices = [8, 24] }"), "w", "w.toml"
+        SPACE.replace("hidden = { choices = [8, 16] }", "hidden = { choices = [8, 16, 24] }"), "w", "w.toml"
     )
     with pytest.raises(InputError, match="hidden: 24 here, 16 there; train its space, small, with its window"):
         train(wider, make_recipe(), tmp_path / "run", source=first.directory)
