@@ -13,6 +13,12 @@ import numpy.typing as npt
 from codesign.errors import InputError
 from codesign.text.reading import fields_of
 
+MOST_CLASSES = 1000
+"""That are taken from the labels themselves: a column with more of them holds ids, dates or ratings, not classes."""
+
+MOST_SHOWN = 8
+"""Names that a message lists."""
+
 
 @dataclass(frozen=True)
 class LabelledText:
@@ -47,7 +53,8 @@ def read_tsv(
 
     Raises:
         InputError: an unknown column, a line with more or fewer fields than columns, an empty text, a label out of
-            range, a class without examples, fewer than two classes. Left out: numbers to regress (STS-B).
+            range, a class without examples, fewer than two classes, more than MOST_CLASSES where none are given.
+            Left out: numbers to regress (STS-B).
     """
     lines = fields_of(path)
     header = list(columns) if columns is not None else next(lines)[1]
@@ -79,18 +86,25 @@ def labelled(
         classes: as for `read_tsv`.
 
     Raises:
-        InputError: no examples, a label out of range, a class without examples, or fewer than two classes.
+        InputError: no examples, a label out of range, a class without examples, fewer than two classes, or more than
+            MOST_CLASSES where none are given.
     """
     if not texts:
         raise InputError(f"{origin}: no examples: expected at least one of each class")
-    names = tuple(classes) if classes is not None else _found([label for _, label in labels])
+    names = tuple(classes) if classes is not None else _found(labels)
     if len(names) < 2 or len(set(names)) < len(names):
-        raise InputError(f"{origin}: classes {', '.join(names)}: expected at least two different ones")
+        raise InputError(f"{origin}: classes {listed(names)}: expected at least two different ones")
     numbers = np.array([_number(where, label, names) for where, label in labels], dtype=np.int64)
     empty = [name for name, count in zip(names, np.bincount(numbers, minlength=len(names)), strict=True) if not count]
     if empty:
-        raise InputError(f"{origin}: no example of class {', '.join(empty)}: expected at least one of each class")
+        raise InputError(f"{origin}: no example of class {listed(empty)}: expected at least one of each class")
     return LabelledText(tuple(texts), tuple(pairs) if pairs is not None else None, numbers, names)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names for a message: the first MOST_SHOWN, and how many more there are."""
+    more = f" and {len(names) - MOST_SHOWN:,} more" if len(names) > MOST_SHOWN else ""
+    return ", ".join(names[:MOST_SHOWN]) + more
 
 
 def read_rated(paths: Sequence[Path], threshold: float = 0.5) -> LabelledText:
@@ -143,16 +157,44 @@ def _pick(path: Path, number: int, fields: list[str], header: list[str], wanted:
     return picked
 
 
-def _found(labels: Sequence[str]) -> tuple[str, ...]:
-    """Return the classes that labels speak of: 0 to the largest number, or the names in their order."""
-    if all(label.isascii() and label.isdigit() for label in labels):
-        return tuple(str(number) for number in range(max(map(int, labels)) + 1))
-    return tuple(sorted(set(labels)))
+def _found(labels: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """Return the classes that labels speak of: 0 to the largest number, or the names in their order.
+
+    Raises:
+        InputError: more than MOST_CLASSES.
+    """
+    numbers = [_value(label) for _, label in labels]
+    if any(number is None for number in numbers):
+        first: dict[str, str] = {}
+        for where, label in labels:
+            first.setdefault(label, where)
+            if len(first) > MOST_CLASSES:
+                raise _too_many(where, label)
+        return tuple(sorted(first))
+    for (where, label), number in zip(labels, numbers, strict=True):
+        if number is not None and number >= MOST_CLASSES:
+            raise _too_many(where, label)
+    return tuple(str(number) for number in range(1 + max(int(label) for _, label in labels)))
+
+
+def _too_many(where: str, label: str) -> InputError:
+    return InputError(
+        f"{where}: label: expected one of at most {MOST_CLASSES:,} classes, names or numbers from 0, got {label!r}; "
+        "a column of ids, dates or ratings holds no classes: name another one"
+    )
+
+
+def _value(label: str) -> float | None:
+    """Return the number that a label writes, infinity if it is absurdly long; None where it is a name."""
+    if not (label.isascii() and label.isdigit()):
+        return None
+    return int(label) if len(label) < 10 else math.inf
 
 
 def _number(where: str, label: str, classes: tuple[str, ...]) -> int:
     if label in classes:
         return classes.index(label)
-    if label.isascii() and label.isdigit() and int(label) < len(classes):
-        return int(label)
-    raise InputError(f"{where}: label: expected {', '.join(classes)} or 0 to {len(classes) - 1}, got {label!r}")
+    value = _value(label)
+    if value is not None and value < len(classes):
+        return int(value)
+    raise InputError(f"{where}: label: expected {listed(classes)} or 0 to {len(classes) - 1}, got {label!r}")

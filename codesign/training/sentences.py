@@ -15,7 +15,7 @@ from torch import Tensor
 
 from codesign.design import IntArray
 from codesign.errors import InputError
-from codesign.text.labelled import LabelledText, labelled, read_rated, read_tsv
+from codesign.text.labelled import LabelledText, labelled, listed, read_rated, read_tsv
 from codesign.text.periods import sentences_by_period
 from codesign.text.splits import split
 from codesign.text.tokenizer import SHIPPED, Tokenizer, shipped_tokenizer, train_tokenizer
@@ -157,8 +157,8 @@ def labelled_parts(table: TextTable, sentences: SentencesTable) -> tuple[Labelle
             raise InputError(f"{name}: expected {expected} with corpus {table.corpus!r}, got {value!r}")
     train, validation = loaders[table.corpus](table, sentences)
     if len(train.classes) != sentences.classes:
-        names = ", ".join(train.classes)
-        raise InputError(f"sentences.classes: the text has {len(train.classes)} ({names}), got {sentences.classes}")
+        names = f"{len(train.classes):,} ({listed(train.classes)})"
+        raise InputError(f"sentences.classes: the text has {names}, got {sentences.classes}")
     return train, validation
 
 

@@ -77,6 +77,31 @@ def test_bad_tables_are_refused(tmp_path: Path, text: str, names: tuple[str, ...
         read_tsv(table(tmp_path, text), text="sentence", label="label", classes=names)
 
 
+@pytest.mark.parametrize("huge", ["20240131", "1000", "9" * 5000])
+def test_a_column_that_holds_no_classes_is_refused(tmp_path: Path, huge: str) -> None:
+    """A huge number makes no list of classes: the error names its line and says what a label is, shortly."""
+    path = table(tmp_path, f"sentence\tlabel\na\t0\nb\t{huge}\n")
+    with pytest.raises(InputError, match=r"train\.tsv: line 3: label: expected one of at most 1,000 classes.*ids"):
+        read_tsv(path, text="sentence", label="label")
+    with pytest.raises(InputError, match=r"train\.tsv: line 3: label: expected no, yes or 0 to 1"):
+        read_tsv(path, text="sentence", label="label", classes=("no", "yes"))
+    rows = "".join(f"{i}\ta{i}\n" for i in range(4000))
+    for label in ("idx", "name"):
+        with pytest.raises(InputError, match=r"line 1002: label: .*'a?1000'"):
+            read_tsv(table(tmp_path, f"idx\tname\n{rows}"), text="name", label=label)
+
+
+def test_many_classes_are_listed_in_part(tmp_path: Path) -> None:
+    """An error about hundreds of classes shows eight of them and how many more there are."""
+    with pytest.raises(InputError) as gap:
+        read_tsv(table(tmp_path, "sentence\tlabel\na\t0\nb\t900\n"), text="sentence", label="label")
+    assert "no example of class 1, 2, 3, 4, 5, 6, 7, 8 and 891 more: expected" in str(gap.value)
+    names = [f"c{i}" for i in range(5000)]
+    with pytest.raises(InputError) as unknown:
+        read_tsv(table(tmp_path, "sentence\tlabel\na\td\n"), text="sentence", label="label", classes=names)
+    assert "c7 and 4,992 more or 0 to 4999, got 'd'" in str(unknown.value)
+
+
 def test_rated_sentences(tmp_path: Path) -> None:
     """Ratings of at least a half are two classes, those between are left out; later tabs are text."""
     path = table(tmp_path, '1\t2.5\tGood "one"\n2\t-0.5\tBad\tpart\n3\t0.49\tNeither\n4\t0.5\tFair\n')
