@@ -28,6 +28,8 @@ def datasets_labelled(
 ) -> LabelledText:
     """Return labelled texts of a part of a data set, such as `("glue", "sst2", "train", text="sentence", ...)`.
 
+    Numbers are places in the library's list of names, whatever these are.
+
     Raises:
         InputError: the library is missing or cannot load the data set, no such column, a label out of range (hidden
             test labels are -1), or a class without examples.
@@ -35,7 +37,8 @@ def datasets_labelled(
     rows, origin = _load(name, configuration, part)
     texts = [str(value) for value in _column(rows, text, origin)]
     pairs = [str(value) for value in _column(rows, pair, origin)] if pair is not None else None
-    labels = [(f"{origin}: row {row}", str(value)) for row, value in enumerate(_column(rows, label, origin))]
+    given = _column(rows, label, origin)
+    labels = [(f"{origin}: row {row}", one if isinstance(one, int) else str(one)) for row, one in enumerate(given)]
     return labelled(origin, texts, pairs, labels, getattr(rows.features[label], "names", None))
 
 
@@ -72,4 +75,7 @@ def _load(name: str, configuration: str | None, part: str) -> tuple[Any, str]:
 def _column(rows: Any, name: str, origin: str) -> list[Any]:
     if name not in rows.column_names:
         raise InputError(f"{origin}: no column {name!r}; there are {', '.join(map(repr, rows.column_names))}")
-    return list(rows[name])
+    values = list(rows[name])
+    if None in values:
+        raise InputError(f"{origin}: row {values.index(None)}: {name}: expected a value, got none")
+    return values

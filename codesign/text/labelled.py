@@ -46,7 +46,7 @@ def read_tsv(
     Args:
         path: the file (`.gz` is unpacked).
         text: name of the column of the (first) text.
-        label: name of the column of the class: its name, or its number from 0.
+        label: name of the column of the class: its name, or its number from 0 where names of `classes` are none.
         pair: name of the column of the second text, where there is one.
         classes: names of all classes in the order of their numbers; None takes the names found, sorted.
         columns: names of the columns of a file without a header row (CoLA); None reads them from the first line.
@@ -73,7 +73,7 @@ def labelled(
     origin: str,
     texts: Sequence[str],
     pairs: Sequence[str] | None,
-    labels: Sequence[tuple[str, str]],
+    labels: Sequence[tuple[str, str | int]],
     classes: Sequence[str] | None,
 ) -> LabelledText:
     """Check labels against classes and number them.
@@ -82,7 +82,8 @@ def labelled(
         origin: where the examples are from, used in messages.
         texts: one an example.
         pairs: the second texts, or None.
-        labels: (where it stands, name or number of the class), one an example.
+        labels: (where it stands, class), one an example. A text is the class's name, or, where no name is of digits,
+            its place from 0 in digits; a number is always its place.
         classes: as for `read_tsv`.
 
     Raises:
@@ -157,7 +158,7 @@ def _pick(path: Path, number: int, fields: list[str], header: list[str], wanted:
     return picked
 
 
-def _found(labels: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+def _found(labels: Sequence[tuple[str, str | int]]) -> tuple[str, ...]:
     """Return the classes that labels speak of: 0 to the largest number, or the names in their order.
 
     Raises:
@@ -167,7 +168,7 @@ def _found(labels: Sequence[tuple[str, str]]) -> tuple[str, ...]:
     if any(number is None for number in numbers):
         first: dict[str, str] = {}
         for where, label in labels:
-            first.setdefault(label, where)
+            first.setdefault(str(label), where)
             if len(first) > MOST_CLASSES:
                 raise _too_many(where, label)
         return tuple(sorted(first))
@@ -177,24 +178,34 @@ def _found(labels: Sequence[tuple[str, str]]) -> tuple[str, ...]:
     return tuple(str(number) for number in range(1 + max(int(label) for _, label in labels)))
 
 
-def _too_many(where: str, label: str) -> InputError:
+def _too_many(where: str, label: str | int) -> InputError:
     return InputError(
         f"{where}: label: expected one of at most {MOST_CLASSES:,} classes, names or numbers from 0, got {label!r}; "
         "a column of ids, dates or ratings holds no classes: name another one"
     )
 
 
-def _value(label: str) -> float | None:
-    """Return the number that a label writes, infinity if it is absurdly long; None where it is a name."""
+def _value(label: str | int) -> float | None:
+    """Return the number that a label is or writes, infinity if it is absurdly long; None where it is a name."""
+    if isinstance(label, int):
+        return label
     if not (label.isascii() and label.isdigit()):
         return None
     return int(label) if len(label) < 10 else math.inf
 
 
-def _number(where: str, label: str, classes: tuple[str, ...]) -> int:
-    if label in classes:
+def _number(where: str, label: str | int, classes: tuple[str, ...]) -> int:
+    """Return the place of a label's class. A text is first a name; a number is a place, never a name."""
+    if isinstance(label, str) and label in classes:
         return classes.index(label)
     value = _value(label)
-    if value is not None and value < len(classes):
+    places = isinstance(label, int) or _may_be_places(classes)
+    if places and value is not None and 0 <= value < len(classes):
         return int(value)
-    raise InputError(f"{where}: label: expected {listed(classes)} or 0 to {len(classes) - 1}, got {label!r}")
+    expected = f"{listed(classes)} or 0 to {len(classes) - 1}" if places else f"the name of a class, {listed(classes)}"
+    raise InputError(f"{where}: label: expected {expected}, got {label!r}")
+
+
+def _may_be_places(classes: tuple[str, ...]) -> bool:
+    """Whether digits in a file can only mean a class's place: no class but the one at that place has such a name."""
+    return all(_value(name) in (None, place) for place, name in enumerate(classes))

@@ -15,11 +15,13 @@ from codesign.text.datasets_library import datasets_documents, datasets_labelled
 class Rows:
     """What `load_dataset` returns, as far as it is used: columns by name, and the names of classes."""
 
+    names = ("negative", "positive")
+
     def __init__(self, columns: dict[str, list[Any]]) -> None:
         self._columns = columns
         self.column_names = list(columns)
         self.features = {name: SimpleNamespace() for name in columns}
-        self.features["label"] = SimpleNamespace(names=["negative", "positive"])
+        self.features["label"] = SimpleNamespace(names=list(self.names))
 
     def __getitem__(self, name: str) -> list[Any]:
         return self._columns[name]
@@ -68,8 +70,19 @@ def test_labels(rows: dict[str, list[Any]]) -> None:
     assert (read.labels.tolist(), read.classes, read.pairs) == ([1, 0], ("negative", "positive"), None)
     assert datasets_labelled("known", None, "x", text="sentence", pair="sentence", label="label").pairs == ("a", "b")
     rows["label"] = [1, -1]
-    with pytest.raises(InputError, match=r"row 1: label: expected negative, positive or 0 to 1, got '-1'"):
+    with pytest.raises(InputError, match=r"row 1: label: expected negative, positive or 0 to 1, got -1"):
         datasets_labelled("known", "sst2", "test", text="sentence", label="label")
+
+
+def test_labels_of_classes_named_by_digits(rows: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers are places among the names, though "1", "2", "0" look like places themselves; null is no class."""
+    rows |= {"sentence": ["a", "b", "c"], "label": [0, 1, 2]}
+    monkeypatch.setattr(Rows, "names", ["1", "2", "0"])
+    read = datasets_labelled("known", None, "train", text="sentence", label="label")
+    assert (read.labels.tolist(), read.classes) == ([0, 1, 2], ("1", "2", "0"))
+    rows["label"] = [0, None, 1]
+    with pytest.raises(InputError, match="row 1: label: expected a value, got none"):
+        datasets_labelled("known", None, "train", text="sentence", label="label")
 
 
 def test_questions(rows: dict[str, list[Any]]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from codesign.errors import InputError
-from codesign.text.labelled import read_rated, read_tsv
+from codesign.text.labelled import labelled, read_rated, read_tsv
 from codesign.text.reading import fields_of
 
 SST2 = 'sentence\tlabel\nhide "new secretions \t0\ncontains no wit , only "labored\' gags\t0\nthat loves it\t1\n'
@@ -75,6 +75,24 @@ def test_bad_tables_are_refused(tmp_path: Path, text: str, names: tuple[str, ...
     """Each mistake is named with its file and line."""
     with pytest.raises(InputError, match=rf"train\.tsv.*{message}"):
         read_tsv(table(tmp_path, text), text="sentence", label="label", classes=names)
+
+
+def test_numbers_are_places_and_digits_are_names_first() -> None:
+    """Classes named by digits in any order keep their meaning: 0 is the first one, "0" the one of that name."""
+    names, where = ("1", "2", "0"), ("a", "b", "c")
+    places = labelled("x", where, None, [("row", label) for label in (0, 1, 2)], names)
+    assert places.labels.tolist() == [0, 1, 2]
+    assert labelled("x", where, None, [("row", label) for label in ("0", "1", "2")], names).labels.tolist() == [2, 0, 1]
+    assert labelled("x", where, None, [("row", label) for label in (2, 0, 1)], None).classes == ("0", "1", "2")
+
+
+@pytest.mark.parametrize("names", [("1", "2", "3"), ("1", "two", "three")])
+def test_places_in_a_file_are_refused_beside_names_of_digits(tmp_path: Path, names: tuple[str, ...]) -> None:
+    """Where classes are called 1, 2, 3, a 0 in a file is none of them; it is not taken for the first."""
+    rows = "\n".join(f"a\t{name}" for name in (*names, "0"))
+    expected = rf"line 5: label: expected the name of a class, {', '.join(names)}, got '0'"
+    with pytest.raises(InputError, match=expected):
+        read_tsv(table(tmp_path, f"sentence\tlabel\n{rows}\n"), text="sentence", label="label", classes=names)
 
 
 @pytest.mark.parametrize("huge", ["20240131", "1000", "9" * 5000])
