@@ -10,6 +10,12 @@ from codesign.errors import InputError
 
 T = TypeVar("T")
 
+EVERY = 20
+"""One item in so many is test, another one validation."""
+
+FEWEST = EVERY // 2 + 1
+"""Items of which one is validation."""
+
 
 @dataclass(frozen=True)
 class Split(Generic[T]):
@@ -20,7 +26,7 @@ class Split(Generic[T]):
     test: list[T]
 
 
-def split(items: Sequence[T], every: int = 20) -> Split[T]:
+def split(items: Sequence[T], every: int = EVERY) -> Split[T]:
     """Give each `every`-th item to the test part (index % every == 0), those half-way between to validation.
 
     Neighbours in time are thus spread over the parts, and an item appended at the end moves no other one.

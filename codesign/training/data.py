@@ -17,7 +17,7 @@ from codesign.errors import InputError
 from codesign.text import corpus
 from codesign.text.documents import plain_documents, wikitext_documents
 from codesign.text.packing import TokenStream, pack, windows
-from codesign.text.splits import split
+from codesign.text.splits import FEWEST, split
 from codesign.text.tokenizer import SHIPPED, Tokenizer, shipped_tokenizer, train_tokenizer
 from codesign.training.recipe import TextTable
 
@@ -30,6 +30,13 @@ LOADERS: dict[str, Callable[[Path], list[str]]] = {
     "wikitext": lambda path: wikitext_documents(path, joined=True),
 }
 """Loaders of the user's own text: name in a recipe -> documents, which are split as the shipped ones are."""
+
+MORE_DOCUMENTS = {
+    "text": 'corpus = "paragraphs" makes each stretch between blank lines a document, or give a folder of more files',
+    "paragraphs": "give more text, or put a blank line between its documents",
+    "wikitext": 'give a file of more articles, or read it with corpus = "paragraphs"',
+}
+"""What helps where a loader finds too few documents."""
 
 Windows = npt.NDArray[np.int32]
 
@@ -94,7 +101,13 @@ def _corpus(table: TextTable) -> corpus.Corpus:
     if table.corpus in LOADERS:
         if not table.path:
             raise InputError(f"text.path: expected a file or folder for the loader {table.corpus!r}, got an empty one")
-        parts = split(LOADERS[table.corpus](Path(table.path)))
+        documents = LOADERS[table.corpus](Path(table.path))
+        if len(documents) < FEWEST:
+            raise InputError(
+                f"{table.path}: expected at least {FEWEST} documents, of which one is validation, got {len(documents)} "
+                f"with corpus = {table.corpus!r}; {MORE_DOCUMENTS[table.corpus]}"
+            )
+        parts = split(documents)
         return corpus.Corpus(table.corpus, parts.train, parts.validation, parts.test)
     if table.path:
         loaders = ", ".join(LOADERS)

@@ -17,7 +17,7 @@ from codesign.design import IntArray
 from codesign.errors import InputError
 from codesign.text.labelled import LabelledText, labelled, listed, read_rated, read_tsv
 from codesign.text.periods import sentences_by_period
-from codesign.text.splits import split
+from codesign.text.splits import FEWEST, split
 from codesign.text.tokenizer import SHIPPED, Tokenizer, shipped_tokenizer, train_tokenizer
 from codesign.training.data import ORDER
 from codesign.training.recipe import SentencesTable, TextTable
@@ -188,6 +188,9 @@ def _rated(table: TextTable, _sentences: SentencesTable) -> tuple[LabelledText, 
     if not paths:
         raise InputError(f"{path}: no file *.tsv in this folder: expected at least one")
     whole = read_rated(paths)
+    if len(whole.texts) < FEWEST:
+        found = f"{len(whole.texts)} that are rated positive or negative"
+        raise InputError(f"{path}: expected at least {FEWEST} sentences, of which one is validation, got {found}")
     parts = split(range(len(whole.texts)))
     return _some(whole, parts.train, "training"), _some(whole, parts.validation, "validation")
 
