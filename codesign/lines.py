@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedRandom
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def only_writer(path: Path, error: type[CodesignError], busy: str, *, create: bo
         file = path.open("a+b" if create else "r+b")
     except OSError as problem:
         raise error(f"{path}: cannot be written: {problem.strerror}") from None
-    with file:
+    try:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             cut_torn_tail(file)
@@ -50,6 +50,9 @@ def only_writer(path: Path, error: type[CodesignError], busy: str, *, create: bo
         except OSError as problem:
             raise error(f"{path}: cannot be written: {problem.strerror}") from None
         yield file
+    finally:
+        with suppress(OSError):  # what could not be flushed was told where it was written
+            file.close()
 
 
 def cut_torn_tail(file: BufferedRandom) -> None:

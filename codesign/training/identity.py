@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from codesign.design_file import ACCELERATOR_FIELDS
-from codesign.elastic.architecture import Architecture, architecture_of
+from codesign.elastic.architecture import Architecture, architecture_of, family_of
 from codesign.elastic.saved import Card
 from codesign.errors import InputError
 from codesign.space import SearchSpace
@@ -35,16 +35,15 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def identity_of(space: SearchSpace, recipe: Recipe, text: Text, start: Card | None = None) -> Identity:
     """Return the identity of training a space by a recipe, from random weights or from those of a trained network.
 
-    The vocabulary is the tokenizer's and the context the recipe's window, whatever the family says.
-
     Raises:
-        InputError: a space of which no elastic model can be made.
+        InputError: a space of which no elastic model can be made, or whose shapes it could not measure afterwards.
     """
     check_trainable(space)
     check_task(space, recipe)
     architecture = architecture_of(
         largest_shape(space), vocabulary=text.tokenizer.vocabulary, context=recipe.text.window, **text.head
     )
+    check_family(space, recipe, architecture)
     return Identity(model_of(space), architecture, recipe, text.digest(), start.weights_sha256 if start else "")
 
 
@@ -61,6 +60,33 @@ def check_task(space: SearchSpace, recipe: Recipe) -> None:
     if classifies and family.lm_head:
         raise InputError(f"search space {space.name}: expected family.lm_head = false for a recipe with [sentences], a "
                          "classifier's, got true; take a recipe without [sentences]")  # fmt: skip
+
+
+def check_family(space: SearchSpace, recipe: Recipe, architecture: Architecture) -> None:
+    """Refuse a space whose shapes the trained network could not measure: it would be of another family.
+
+    Vocabulary and context are those of the recipe's text; what heads are wide is one number of the architecture.
+
+    Raises:
+        InputError: says what differs, and what to write into the space.
+    """
+    ours, theirs = space.family, family_of(architecture)
+    other = [name for name in ours.__struct_fields__ if getattr(ours, name) != getattr(theirs, name)]
+    if other:
+        told = "; ".join(f"family.{name} = {_toml(getattr(theirs, name))}, not {_toml(getattr(ours, name))}"
+                         for name in other)  # fmt: skip
+        raise InputError(
+            f"search space {space.name}: a network trained on text of {theirs.vocabulary} tokens in windows of "
+            f"{recipe.text.window} could not measure its shapes; write {told}, or take another recipe"
+        )
+    widths = [gene.values for gene in space.genes if gene.name == "head_width"]
+    if widths:
+        raise InputError(f"search space {space.name}: head_width: expected one width for all shapes of a network that "
+                         f"is trained, got choices {list(widths[0])}")  # fmt: skip
+
+
+def _toml(value: object) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def model_of(space: SearchSpace) -> dict[str, Any]:

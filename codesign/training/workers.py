@@ -79,10 +79,11 @@ def train_with_workers(
     batch = asked.recipe.content.batch
     if batch % workers:
         raise InputError(f"workers: expected a divisor of the recipe's batch of {batch} windows, got {workers}")
-    if not resume:
-        loop.begin(asked.space, asked.recipe, asked.directory, source)
-    with _cluster(address), _watching(asked.directory, watch, stop) as stopped:
-        _fit(asked, workers)
+    with _cluster(address):  # first: without it, no directory is left behind
+        if not resume:
+            loop.begin(asked.space, asked.recipe, asked.directory, source)
+        with _watching(asked.directory, watch, stop) as stopped:
+            _fit(asked, workers)
     last = log.read_log(asked.directory)[-1]["step"]
     finished = (asked.directory / saved.CARD).exists()  # a wish to stop may come after the last step
     evaluation = loop.last_evaluation(asked.directory)
@@ -149,8 +150,10 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
 @contextmanager
 def _cluster(address: str) -> Iterator[None]:
     """Be connected to a Ray cluster; one that was started here ends with the training."""
-    import ray
-
+    try:
+        import ray
+    except ModuleNotFoundError:
+        raise InputError('--workers: the package ray is not installed; python -m pip install "ray[train]"') from None
     if ray.is_initialized():
         yield
         return

@@ -18,7 +18,7 @@ MARKS = ("alpha omega", "never so")
 
 def encoders() -> Document[SearchSpace]:
     """The tiny space, of encoders."""
-    text = SPACE.replace('"decoder"', '"encoder"').replace('"perplexity"', '"error"')
+    text = SPACE.replace('"decoder"', '"encoder"').replace('"perplexity"', '"error"').replace("lm_head = true\n", "")
     return parse_space(text, "small", "small.toml")
 
 

@@ -30,6 +30,7 @@ objectives = ["perplexity", "edp_js"]
 stacks = ["decoder"]
 vocabulary = 300
 final_norm = true
+lm_head = true
 positions = "learned"
 position_count = 16
 [model]

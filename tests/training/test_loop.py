@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import signal
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,13 @@ import torch
 from torch import nn
 
 from codesign.errors import InputError
+from codesign.space_file import parse_space
 from codesign.training import lessons, loop
 from codesign.training.errors import TrainingError
-from codesign.training.log import read_log
+from codesign.training.log import LOG, read_log
 from codesign.training.loop import train
 from codesign.training.trainer import Step, Worker
-from tests.training.conftest import MakeRecipe, Space, stop_after, weights
+from tests.training.conftest import SPACE, MakeRecipe, Space, stop_after, weights
 
 
 def test_loss_falls_on_real_text(tmp_path: Path, space: Space, make_recipe: MakeRecipe) -> None:
@@ -64,7 +67,7 @@ def test_a_loss_that_is_no_number_stops(
 def test_a_rising_loss_stops(tmp_path: Path, space: Space, make_recipe: MakeRecipe) -> None:
     """A learning rate far too high is found before all steps are done."""
     changes = {"steps": 100, "optimiser.learning_rate": 30.0, "divergence": 0.5, "optimiser.clip": 1e6}
-    with pytest.raises(TrainingError, match=r"smoothed, is .* above its lowest|is nan|is inf"):
+    with pytest.raises(TrainingError, match=r"the loss of the largest, smoothed, is .* above its lowest"):
         train(space, make_recipe(changes), tmp_path / "run")
 
 
@@ -99,6 +102,43 @@ def test_unusable_text_is_refused(
     with pytest.raises(InputError, match=message):
         train(space, make_recipe(changes), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("vocabulary = 300", "vocabulary = 301", r"family\.vocabulary = 300, not 301"),
+        ("position_count = 16", "position_count = 32", r"windows of 16 .* write family\.position_count = 16, not 32"),
+        ("lm_head = true\n", "", r"family\.lm_head = true, not false"),
+        ("head_width = 8\nffn = {", "head_width = { choices = [4, 8] }\nffn = {", "head_width: expected one width"),
+    ],
+)
+def test_a_network_that_could_measure_nothing_is_not_trained(
+    tmp_path: Path, make_recipe: MakeRecipe, old: str, new: str, message: str
+) -> None:
+    """What the trained network would not have in common with its space is told before, with what to write."""
+    assert old in SPACE
+    with pytest.raises(InputError, match=message):
+        train(parse_space(SPACE.replace(old, new), "other", "other.toml"), make_recipe(), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_full_disk_while_logging_is_told(tmp_path: Path, space: Space, make_recipe: MakeRecipe) -> None:
+    """The error is the training's own, names the last good checkpoint, and the training resumes to equal bits."""
+    recipe = make_recipe({"log_every": 1})
+    train(space, recipe, tmp_path / "whole")
+    train(space, recipe, tmp_path / "cut", stop=stop_after(3))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "cut" / LOG).stat().st_size + 100, hard))
+    try:
+        with pytest.raises(TrainingError, match=r"log\.jsonl: cannot be written: .*step-00000003; make room"):
+            train(space, recipe, tmp_path / "cut", resume=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert train(space, recipe, tmp_path / "cut", resume=True).finished
+    assert weights(tmp_path / "whole") == weights(tmp_path / "cut")
 
 
 def test_an_unknown_device_is_refused(tmp_path: Path, space: Space, make_recipe: MakeRecipe) -> None:

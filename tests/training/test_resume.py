@@ -37,7 +37,7 @@ def test_resuming_gives_equal_bits(tmp_path: Path, space: Space, make_recipe: Ma
     [
         ({"steps": 9}, "recipe.steps: 9 here, 8 there"),
         ({"optimiser.learning_rate": 0.5}, "recipe.optimiser.learning_rate: 0.5 here, 0.003 there"),
-        ({"text.window": 8}, "architecture.context: 8 here, 16 there"),
+        ({"batch": 4}, "recipe.batch: 4 here, 8 there"),
     ],
 )
 def test_another_recipe_is_refused(

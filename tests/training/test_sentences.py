@@ -170,6 +170,6 @@ def test_task_and_space_must_agree(tmp_path: Path, make_recipe: MakeRecipe, reci
     """An encoder sees the next token, so it is no language model; a language model's head is no classifier's."""
     with pytest.raises(InputError, match=r"expected a decoder for a recipe without \[sentences\]"):
         train(encoders(), make_recipe(), tmp_path / "a")
-    headed = parse_space(SPACE.replace("vocabulary = 300", "vocabulary = 300\nlm_head = true"), "headed", "headed.toml")
+    headed = parse_space(SPACE, "headed", "headed.toml")
     with pytest.raises(InputError, match=r"expected family.lm_head = false for a recipe with \[sentences\]"):
         train(headed, recipe, tmp_path / "b")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,16 @@ def test_a_batch_is_shared_equally(tmp_path: Path, space: Space, make_recipe: Ma
     asked = Asked(space, make_recipe({"batch": 4}), tmp_path / "run", "cpu")
     with pytest.raises(InputError, match="workers: expected a divisor of the recipe's batch of 4 windows, got 3"):
         train_with_workers(asked, 3, "local")
+    assert not (tmp_path / "run").exists()
+
+
+def test_ray_that_is_not_there_is_told(
+    tmp_path: Path, space: Space, make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the package nothing is begun."""
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(InputError, match="the package ray is not installed"):
+        train_with_workers(Asked(space, make_recipe({"batch": 4}), tmp_path / "run", "cpu"), 2, "local")
     assert not (tmp_path / "run").exists()
 
 
