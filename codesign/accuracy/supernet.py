@@ -20,6 +20,7 @@ from codesign.accuracy.paired import error_of_mean, perplexity
 from codesign.accuracy.proxy import SHAPE_GENES, Errors, Quality
 from codesign.design import Family, FloatArray, ModelShape
 from codesign.elastic.architecture import Architecture, check_setting, family_of
+from codesign.elastic.reach import limited
 from codesign.elastic.saved import Card, load, read_card
 from codesign.elastic.setting import LayerSetting, Setting, settings
 from codesign.errors import InputError, ProxyError
@@ -133,7 +134,7 @@ class Supernet:
 
     def _settings(self, shape: ModelShape) -> list[Setting]:
         a = self.card.architecture
-        found = [whole_spans(setting, a) for setting in settings(shape, a.stack)]
+        found = [limited(whole_spans(setting, a), self.card.reach, a) for setting in settings(shape, a.stack)]
         for setting in found:
             try:
                 check_setting(a, setting)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import msgspec
@@ -42,7 +43,7 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     embedding_width: int = 0
     """Width of a factorised embedding, the same in every sub-network (Lan 2020); 0 = hidden size."""
     shared_layers: bool = False
-    """All layers use one set of weights (Lan 2020); a sub-network has equal layers."""
+    """All layers use one set of weights (Lan 2020); a sub-network has equal layers but for their spans."""
     ffn_reparametrised: bool = False
     """A linear branch beside each FFN, trained as two matrices and merged into one of hidden x hidden at inference.
     It, its norm and its residual stay where the FFN is removed."""
@@ -207,8 +208,8 @@ def check_setting(architecture: Architecture, setting: Setting) -> None:
         for name in ("weight_bits", "activation_bits"):
             if getattr(layer, name):
                 _in_range(name, getattr(layer, name), least, 32, where)
-    if architecture.shared_layers and len(set(setting.layers)) > 1:
-        raise InputError("layers: expected equal ones, because shared_layers is set, got different ones")
+    if architecture.shared_layers and len({replace(layer, span=0) for layer in setting.layers}) > 1:
+        raise InputError("layers: expected equal ones but for spans, because shared_layers is set, got different ones")
 
 
 def _in_range(name: str, value: int, least: int, most: int | None, where: str) -> None:

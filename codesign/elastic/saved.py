@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from codesign.elastic.architecture import Architecture
+from codesign.elastic.reach import Reach
 from codesign.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     weights_sha256: str
     continued_from: str = ""
     """SHA-256 of the weights of the network that the training began with; empty = random ones."""
+    reach: Reach = ()
+    """How far heads see, where spans were learned beside the weights; empty = none were."""
 
 
 def save(directory: Path, model: Elastic, card: Mapping[str, object]) -> Card:
@@ -103,9 +106,13 @@ def read_card(directory: Path) -> Card:
         InputError: there is none, or it is damaged.
     """
     try:
-        return msgspec.json.decode(_read(directory / CARD), type=Card)
+        card = msgspec.json.decode(_read(directory / CARD), type=Card)
     except msgspec.MsgspecError as error:
         raise InputError(f"{directory / CARD}: expected the card of a trained network: {error}") from None
+    a = card.architecture
+    if card.reach and (len(card.reach) != a.layers or {len(layer) for layer in card.reach} != {a.heads}):
+        raise InputError(f"{directory / CARD}: reach: expected {a.layers} layers of {a.heads} heads, got others")
+    return card
 
 
 def _read(path: Path) -> bytes:

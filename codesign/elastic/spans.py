@@ -14,13 +14,13 @@ instead of its distance; here it is the distance, as in the paper.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from codesign.elastic.architecture import Architecture
-from codesign.elastic.setting import LayerSetting, Setting
+from codesign.elastic.reach import Reach, limited
+from codesign.elastic.setting import Setting
 from codesign.errors import InputError
 
 
@@ -37,7 +37,7 @@ class SoftSpans(nn.Module):
             raise InputError(f"ramp: expected at least 1 key, got {ramp}")
         if not 0 <= start <= 1:
             raise InputError(f"start: expected a fraction of the context in 0..1, got {start}")
-        self.ramp, self.longest, self.causal = ramp, a.context, a.causal
+        self.architecture, self.ramp, self.longest = a, ramp, a.context
         self.fractions = nn.Parameter(torch.full((a.layers, a.heads), start))
 
     def mask(self, layer: int, heads: int, tokens: int) -> Tensor:
@@ -46,7 +46,7 @@ class SoftSpans(nn.Module):
         back = position[:, None] - position[None, :]
         fractions = self.fractions[layer, :heads, None, None].clamp(0, 1)
         ramp = ((self.ramp + fractions * self.longest - back.abs()) / self.ramp).clamp(0, 1)
-        return ramp.masked_fill(back < 0, 0.0) if self.causal else ramp
+        return ramp.masked_fill(back < 0, 0.0) if self.architecture.causal else ramp
 
     def bias(self, layer: int, heads: int, tokens: int) -> Tensor:
         """Return ln m (heads, t, t), minus infinity where a key is not seen; to be added to the scores."""
@@ -71,14 +71,12 @@ class SoftSpans(nn.Module):
         """Bring the fractions back to 0..1; to be called after each step of an optimiser."""
         self.fractions.clamp_(0, 1)
 
-    def hard(self, setting: Setting) -> Setting:
-        """Return the setting with the spans that its layers have learned: those of the farthest-seeing of its heads."""
-        layers = (self._hard(i, layer) for i, layer in enumerate(setting.layers))
-        return replace(setting, layers=tuple(layers))
+    @torch.no_grad()
+    def reach(self) -> Reach:
+        """Return how far each head sees: the distances with m > 0."""
+        seen = (self.ramp + self.fractions.clamp(0, 1) * self.longest).ceil().clamp(max=self.longest)
+        return tuple(tuple(int(one) for one in layer) for layer in seen.tolist())
 
-    def _hard(self, i: int, layer: LayerSetting) -> LayerSetting:
-        if layer.heads == 0:
-            return layer
-        fraction = float(self.fractions[i, : layer.heads].detach().clamp(0, 1).max())
-        reach = min(self.longest, math.ceil(fraction * self.longest) + self.ramp)  # distances 0..reach - 1
-        return replace(layer, span=reach if self.causal else 2 * reach - 1)
+    def hard(self, setting: Setting) -> Setting:
+        """Return the setting with the spans that its layers have learned, see `limited`."""
+        return limited(setting, self.reach(), self.architecture)

@@ -204,6 +204,7 @@ def publish(trainer: Trainer) -> None:
         "seed": recipe.seed,
         "trained_tokens": recipe.steps * trainer.lessons.tokens + (began.trained_tokens if began else 0),
         "continued_from": trainer.identity.start,
+        "reach": trainer.spans.reach() if trainer.spans is not None else (),
     }
     try:
         saved.save(trainer.directory, trainer.model, card)

@@ -14,7 +14,7 @@ from codesign.accuracy import resolve
 from codesign.accuracy.supernet import Supernet
 from codesign.design import ModelShape
 from codesign.elastic.architecture import Architecture, family_of
-from codesign.elastic.saved import CARD, WEIGHTS, load, save
+from codesign.elastic.saved import CARD, WEIGHTS, load, read_card, save
 from codesign.elastic.transformer import Elastic
 from codesign.errors import InputError, ProxyError
 from codesign.shipped import shipped_text
@@ -72,6 +72,13 @@ def test_damage_is_told(directory: Path, tmp_path: Path, file: str) -> None:
     (tmp_path / file).unlink()
     with pytest.raises(InputError, match=f"{file}: expected a file"):
         load(tmp_path)
+
+
+def test_a_reach_of_another_network_is_told(directory: Path, tmp_path: Path) -> None:
+    """Learned spans of fewer layers than the network has are no card of it."""
+    (tmp_path / CARD).write_bytes(msgspec.json.encode(msgspec.structs.replace(read_card(directory), reach=((3, 4),))))
+    with pytest.raises(InputError, match=r"supernet\.json: reach: expected 2 layers of 2 heads"):
+        read_card(tmp_path)
 
 
 def test_a_full_disk_leaves_no_half_network(tmp_path: Path) -> None:

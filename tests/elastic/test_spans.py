@@ -4,7 +4,7 @@ import msgspec
 import pytest
 import torch
 
-from codesign.elastic.architecture import Architecture, largest
+from codesign.elastic.architecture import Architecture, check_setting, largest
 from codesign.elastic.setting import LayerSetting, Setting
 from codesign.elastic.spans import SoftSpans
 from codesign.errors import InputError
@@ -64,6 +64,23 @@ def test_hard_span_hides_what_the_ramp_hides(stack: str) -> None:
     for kwargs in ({"setting": one}, {"setting": Setting(6, largest(a).layers[:1]), "spans": spans}):
         moved = (model(tokens, **kwargs) - model(changed, **kwargs)).abs().amax(dim=(0, 2)) > 1e-6
         assert moved.tolist() == [True] * 4 + [False] * 4
+
+
+@pytest.mark.parametrize("stack", ["decoder", "encoder"])
+def test_the_narrower_of_two_spans_counts(stack: str) -> None:
+    """What the setting hides stays hidden where a head has learned to see farther, as in training, where both hide."""
+    spans = spans_of(msgspec.structs.replace(DECODER, stack=stack), 2, [[0.0, 0.125], [0.0, 0.0]])
+    assert spans.reach() == ((2, 3), (2, 2))
+    asked = Setting(6, (LayerSetting(2, 5, span=2), LayerSetting(1, 5, span=8)))
+    assert [layer.span for layer in spans.hard(asked).layers] == [2, 2 if stack == "decoder" else 3]
+
+
+def test_layers_that_share_weights_learn_spans_of_their_own() -> None:
+    """Spans are no weights: layers that are equal but for them are a sub-network."""
+    a = msgspec.structs.replace(DECODER, shared_layers=True)
+    hard = spans_of(a, 1, [[0.1, 0.1], [0.5, 0.5]]).hard(largest(a))
+    assert [layer.span for layer in hard.layers] == [2, 5]
+    check_setting(a, hard)
 
 
 def test_spans_learn_and_shrink() -> None:
