@@ -98,7 +98,9 @@ def classification(train: Encoded, test: Encoded, batch: int, seed: int) -> Obje
             measured[body] = features(network.checkpoint, test)
         with torch.no_grad():
             logits = network.head(measured[body])
-        return cast(FloatArray, (logits.argmax(dim=1).numpy() == test.labels).astype(np.float64))
+        right = (logits.argmax(dim=1).numpy() == test.labels).astype(np.float64)
+        # The largest of no numbers would be the first class.
+        return cast(FloatArray, np.where(logits.isfinite().all(dim=1).numpy(), right, np.nan))
 
     def fitted(checkpoint: Checkpoint) -> Network:
         return Network(checkpoint, fit_head(features(checkpoint, train), train.labels, classes))

@@ -59,12 +59,13 @@ def prune(directory: Path, surgery: str, to: Path, task: TaskFiles | None, steps
         found = list(stages(network, plan, objective, steps.recover, steps.learning_rate))
         left = found[-1].network.checkpoint
     text = read_text(Path(surgery)) if Path(surgery).suffix == ".toml" else toml_of(plan)
+    measured = [] if task is None else [figures(stage, objective) for stage in found]
     files = save(left, to, directory, text)
     return {
         "format": 1,
         "checkpoint": str(directory),
         "parameters": {"published": parameter_count(checkpoint), "left": parameter_count(left)},
-        "stages": [] if task is None else [figures(stage, objective) for stage in found],
+        "stages": measured,
         "files": [str(path) for path in files],
     }
 

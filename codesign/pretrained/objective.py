@@ -30,7 +30,7 @@ class Objective:
     losses: Callable[[Network, int], Tensor]
     """Number of a training batch -> (b,) loss of each example; the same number gives the same batch."""
     scores: Callable[[Network], FloatArray]
-    """(n,) of held-out examples: 1 right, 0 wrong; or nats a token."""
+    """(n,) of held-out examples: 1 right, 0 wrong; or nats a token. NaN where a network computes no numbers."""
     fitted: Callable[[Checkpoint], Network]
     """A network with a head fitted on what the checkpoint computes, if the task has a head."""
     tokens_per_word: float | None = None
@@ -54,10 +54,14 @@ def compared(scores: FloatArray, other: FloatArray) -> Comparison:
     """Compare scores of the same n >= 2 examples.
 
     Raises:
-        InputError: different numbers of examples, or fewer than two.
+        InputError: different numbers of examples, fewer than two, or scores that are infinite or NaN.
     """
     if len(scores) != len(other) or len(scores) < 2:
         raise InputError(f"scores: expected the same two or more examples, got {len(scores)} and {len(other)}")
+    for values in (scores, other):
+        if ruined := int((~np.isfinite(values)).sum()):
+            raise InputError(f"scores: expected numbers, got {ruined} of {len(values)} that are infinite or NaN: the "
+                             "network's weights are not finite, or too large to compute with")  # fmt: skip
     gap = scores - other
     return Comparison(float(scores.mean()), _error(scores), float(gap.mean()), _error(gap))
 

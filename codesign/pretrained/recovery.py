@@ -23,18 +23,17 @@ WEIGHT_DECAY = 0.01
 
 
 class DivergedError(CodesignError):
-    """The loss of a fine-tune is no longer a number."""
+    """The loss or the weights of a fine-tune are no longer numbers."""
 
 
 def fine_tuned(network: Network, objective: Objective, steps: int, learning_rate: float) -> Network:
     """Return a copy of a network after AdamW steps (Loshchilov 2019) on all its weights; zeros stay zeros.
 
     Raises:
-        DivergedError: the loss became infinite or NaN.
-        InputError: negative steps or a learning rate that is not above 0.
+        DivergedError: the loss or a weight became infinite or NaN, be it in the last step.
+        InputError: negative steps or a learning rate that is not a number above 0.
     """
-    if steps < 0 or not learning_rate > 0:
-        raise InputError(f"steps, learning_rate: expected 0 or more and above 0, got {steps}, {learning_rate}")
+    check_fine_tune(steps, learning_rate)
     made = copy.deepcopy(network)
     weights = [*made.checkpoint.body.parameters(), *(made.head.parameters() if made.head is not None else ())]
     optimiser = torch.optim.AdamW(weights, lr=learning_rate, weight_decay=WEIGHT_DECAY)
@@ -42,15 +41,41 @@ def fine_tuned(network: Network, objective: Objective, steps: int, learning_rate
         for group in optimiser.param_groups:
             group["lr"] = learning_rate * _scheduled(step, steps)
         loss = objective.losses(made, step).mean()
-        if not math.isfinite(loss.item()):
-            raise DivergedError(f"fine-tune: the loss is {loss.item()} at step {step}; lower the learning rate, "
-                                f"{learning_rate}")  # fmt: skip
+        _check_loss(loss, step, learning_rate)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(weights, CLIP)
         optimiser.step()
     optimiser.zero_grad(set_to_none=True)
+    if steps:
+        _check_end(made, objective, steps, learning_rate)
     return made
+
+
+def check_fine_tune(steps: int, learning_rate: float) -> None:
+    """Refuse a fine-tune that cannot be.
+
+    Raises:
+        InputError: negative steps or a learning rate that is not a number above 0.
+    """
+    if steps < 0 or not 0 < learning_rate < math.inf:
+        raise InputError(f"steps, learning rate: expected 0 or more and a number above 0, got {steps}, {learning_rate}")
+
+
+def _check_loss(loss: torch.Tensor, step: int, learning_rate: float) -> None:
+    if not math.isfinite(loss.item()):
+        raise DivergedError(f"fine-tune: the loss is {loss.item()} at step {step}; lower the learning rate, "
+                            f"{learning_rate}")  # fmt: skip
+
+
+@torch.no_grad()
+def _check_end(made: Network, objective: Objective, steps: int, learning_rate: float) -> None:
+    """Refuse what the last step left: its loss is that of no step."""
+    ruined = [name for name, weight in made.checkpoint.body.named_parameters() if not weight.isfinite().all()]
+    if ruined:
+        raise DivergedError(f"fine-tune: {len(ruined)} weights are not finite after {steps} steps, {ruined[0]} first; "
+                            f"lower the learning rate, {learning_rate}")  # fmt: skip
+    _check_loss(objective.losses(made, steps).mean(), steps, learning_rate)
 
 
 def _scheduled(step: int, steps: int) -> float:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import PreTrainedTokenizerFast
+
+from codesign.pretrained.classification import Encoded
+from tests.pretrained.networks import VOCABULARY
 
 WORDS = ("good", "bad", "film", "book", "the", "a", "was", "very", "one", "two")
 
@@ -28,3 +32,13 @@ def write_tsv(path: Path, examples: int = 60) -> Path:
         lines.append(f"{rest} {WORDS[1 - i % 2]} {WORDS[2 + i % 8]}\t{i % 2}")
     path.write_text("\n".join(lines) + "\n")
     return path
+
+
+def examples(n: int) -> Encoded:
+    """Sentences of different lengths whose class is whether they hold token 7."""
+    random = np.random.default_rng(0)
+    labels = np.arange(n) % 2
+    rows = [random.integers(8, VOCABULARY, 3 + i % 5) for i in range(n)]
+    for row, label in zip(rows, labels, strict=True):
+        row[1] = 7 if label else 8
+    return Encoded(tuple(tuple(map(int, row)) for row in rows), labels)

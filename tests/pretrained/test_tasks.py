@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from codesign.cli import app
 from codesign.errors import InputError
 from codesign.pretrained.checkpoint import read_checkpoint
-from codesign.pretrained.classification import Encoded, classification, features, fit_head
+from codesign.pretrained.classification import classification, features, fit_head
 from codesign.pretrained.language import corrupted, language, next_token_losses
 from codesign.pretrained.model import Checkpoint, parameter_count
 from codesign.pretrained.objective import Network, batch_rows, compared
@@ -24,19 +24,9 @@ from codesign.pretrained.recovery import DivergedError, fine_tuned, stages
 from codesign.pretrained.surgery import StackSurgery, Surgery
 from codesign.pretrained.user_task import held_out
 from tests.pretrained.networks import FFN, VOCABULARY
-from tests.pretrained.sentences import write_tokenizer, write_tsv
+from tests.pretrained.sentences import examples, write_tokenizer
 
 Published = dict[str, tuple[Path, Checkpoint]]
-
-
-def examples(n: int) -> Encoded:
-    """Sentences of different lengths whose class is whether they hold token 7."""
-    random = np.random.default_rng(0)
-    labels = np.arange(n) % 2
-    rows = [random.integers(8, VOCABULARY, 3 + i % 5) for i in range(n)]
-    for row, label in zip(rows, labels, strict=True):
-        row[1] = 7 if label else 8
-    return Encoded(tuple(tuple(map(int, row)) for row in rows), labels)
 
 
 def test_features_do_not_depend_on_what_is_beside(checkpoint: Checkpoint) -> None:
@@ -165,16 +155,6 @@ def test_held_out_examples_are_not_trained_on() -> None:
     assert not set(train) & set(test)
     with pytest.raises(InputError, match="at least 10"):
         held_out(9, None, seed=0)
-
-
-@pytest.fixture
-def user_files(published: Published, tmp_path: Path) -> Path:
-    """Return a folder with a checkpoint and its tokenizer, a TSV and a surgery."""
-    shutil.copytree(published["bert"][0], tmp_path / "model")
-    write_tokenizer(tmp_path / "model")
-    write_tsv(tmp_path / "task.tsv")
-    (tmp_path / "half.toml").write_text("format = 1\n[encoder]\nlayers = [0, 2]\nheads = 2\nffn = [16, 0]\n")
-    return tmp_path
 
 
 def test_prune_measures_and_writes(user_files: Path) -> None:

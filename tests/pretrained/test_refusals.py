@@ -1,0 +1,60 @@
+"""What `codesign prune` refuses, and when: nothing is then written, and no time was spent on it."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from codesign.cli import app
+from codesign.errors import CodesignError, InputError
+from codesign.pretrained.classification import classification
+from codesign.pretrained.model import Checkpoint
+from codesign.pretrained.objective import compared
+from codesign.pretrained.recovery import DivergedError, fine_tuned
+from tests.pretrained.sentences import examples
+
+Checkpoints = dict[str, tuple[Path, Checkpoint]]
+
+
+def prune(folder: Path, *options: object) -> None:
+    """Run the verb on the files of a user, with their task."""
+    arguments = ["prune", folder / "model", folder / "half.toml", "--to", folder / "left",
+                 "--task", folder / "task.tsv", *options]  # fmt: skip
+    CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
+
+
+@pytest.mark.parametrize("rate", ["inf", "nan", "0", "1e30"])
+def test_ruined_network_is_not_written(rate: str, user_files: Path) -> None:
+    """One step that leaves no usable weights is an error, though no later step would notice."""
+    with pytest.raises(CodesignError, match="learning rate"):
+        prune(user_files, "--recover", 1, "--learning-rate", rate)
+    assert not (user_files / "left").exists()
+
+
+@pytest.mark.parametrize("kind", ["bert", "gpt2"])
+def test_last_step_is_checked(kind: str, checkpoints: Checkpoints) -> None:
+    """A step so long that weights overflow is named after the loop, whatever the kind of network."""
+    objective = classification(examples(32), examples(10), batch=8, seed=0)
+    with pytest.raises(DivergedError, match=r"after 1 steps|at step 1"):
+        fine_tuned(objective.fitted(checkpoints[kind][1]), objective, 1, 1e30)
+
+
+def test_scores_that_are_no_numbers_are_not_compared() -> None:
+    """A mean over NaN says nothing, and neither does an infinite one."""
+    scores = np.array([0.0, 1.0, 1.0])
+    for bad in (math.nan, math.inf):
+        with pytest.raises(InputError, match="1 of 3"):
+            compared(np.where(scores == 0, bad, scores), scores)
+
+
+def test_network_of_no_numbers_is_not_right_by_chance(checkpoints: Checkpoints) -> None:
+    """Predictions from NaN are not scored as the first class, of which half of the examples are."""
+    objective = classification(examples(32), examples(10), batch=8, seed=0)
+    network = objective.fitted(checkpoints["bert"][1])
+    assert network.head is not None
+    network.head.weight.data.fill_(math.nan)
+    assert np.isnan(objective.scores(network)).all()
