@@ -61,6 +61,8 @@ def windows(stream: TokenStream, length: int) -> Tokens:
 def word_perplexity(mean_loss_nats_per_token: float, tokens: int, words: int) -> float:
     """Return exp(loss × tokens / words): comparable across tokenizers, as perplexity per token is not.
 
+    Infinity where that is no finite number any more, as of a network that has diverged.
+
     Args:
         mean_loss_nats_per_token: mean negative log-likelihood of the tokens, ends of documents among them.
         tokens: how many tokens the text has.
@@ -71,4 +73,7 @@ def word_perplexity(mean_loss_nats_per_token: float, tokens: int, words: int) ->
     """
     if tokens < 1 or words < 1:
         raise InputError(f"word perplexity: {tokens} tokens and {words} words: expected at least one of each")
-    return math.exp(mean_loss_nats_per_token * tokens / words)
+    try:
+        return math.exp(mean_loss_nats_per_token * tokens / words)
+    except OverflowError:
+        return math.inf

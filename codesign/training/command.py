@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -50,7 +51,7 @@ def train_by_name(
 
 
 def record(outcome: Outcome) -> dict[str, Any]:
-    """Return an outcome as plain data, for JSON."""
+    """Return an outcome as plain data, for JSON, which has null for numbers that are not finite."""
     return {"format": 1, **asdict(outcome), "directory": str(outcome.directory)}
 
 
@@ -62,7 +63,12 @@ def lines(outcome: Outcome) -> list[str]:
 
 
 def _figures(one: dict[str, Any]) -> str:
-    loss = f"{one['loss']:.4f} ± {one['standard_error']:.4f} nats a"
+    loss = f"{_number(one['loss'], '.4f')} ± {_number(one['standard_error'], '.4f')} nats a"
     if "error" in one:
-        return f"{loss} sentence, error {one['error']:.2%} ± {one['error_standard_error']:.2%}"
-    return f"{loss} token, word perplexity {one['word_perplexity']:,.1f}"
+        return f"{loss} sentence, error {one['error']:.2%} ± {_number(one['error_standard_error'], '.2%')}"
+    return f"{loss} token, word perplexity {_number(one['word_perplexity'], ',.1f')}"
+
+
+def _number(value: float | None, form: str) -> str:
+    """Return a number as text, the same of one that was just measured and of one read from the log, null there."""
+    return format(value, form) if value is not None and math.isfinite(value) else "(not finite)"

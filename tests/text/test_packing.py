@@ -72,3 +72,10 @@ def test_word_perplexity_does_not_depend_on_the_tokens() -> None:
     for tokens, words in ((0, 5), (5, 0)):
         with pytest.raises(InputError, match="at least one of each"):
             word_perplexity(1.0, tokens, words)
+
+
+def test_a_diverged_network_has_no_finite_word_perplexity() -> None:
+    """Losses whose perplexity is beyond any float give infinity, infinite ones too, and NaN stays NaN."""
+    assert word_perplexity(500.0, 160, 100) == math.inf
+    assert word_perplexity(math.inf, 160, 100) == math.inf
+    assert math.isnan(word_perplexity(math.nan, 160, 100))
