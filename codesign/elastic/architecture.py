@@ -208,6 +208,10 @@ def check_setting(architecture: Architecture, setting: Setting) -> None:
         for name in ("weight_bits", "activation_bits"):
             if getattr(layer, name):
                 _in_range(name, getattr(layer, name), least, 32, where)
+    if setting.reach and len(setting.reach) != len(setting.layers):
+        raise InputError(f"reach: expected one number for each of {len(setting.layers)} layers, got {setting.reach}")
+    for i, reach in enumerate(setting.reach):
+        _in_range("reach", reach, 0, architecture.context, f" (layer {i})")
     if architecture.shared_layers and len({replace(layer, span=0) for layer in setting.layers}) > 1:
         raise InputError("layers: expected equal ones but for spans, because shared_layers is set, got different ones")
 

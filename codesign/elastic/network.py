@@ -11,6 +11,7 @@ from torch.nn import functional
 from codesign.elastic.architecture import Architecture
 from codesign.elastic.compression import LayerWeights
 from codesign.elastic.parts import Affine
+from codesign.elastic.reach import keys_seen
 from codesign.elastic.setting import LayerSetting, Setting
 from codesign.elastic.spans import SoftSpans
 from codesign.elastic.sublayers import activation_of, affine, attention, feed_forward, normalised, visible
@@ -36,7 +37,9 @@ def outputs(
         bias = None
         if spans is not None and of_layer.heads:
             bias = spans.bias(i, of_layer.heads, x.shape[1])
-        x = _layer(x, layer, of_layer, bias, batch.real, a)
+        keys = keys_seen(of_layer, a, setting.reach[i] if setting.reach else 0)
+        seen = visible(x.shape[1], keys, a.causal, batch.real, bias, x.device) if of_layer.heads else None
+        x = _layer(x, layer, of_layer, seen, a)
         states.append(x)
     if a.exits:
         return [_head(state, weights, i, batch.real, a) for i, state in enumerate(states)]
@@ -59,14 +62,10 @@ def _embedded(batch: Batch, weights: Weights, a: Architecture) -> Tensor:
     return x if weights.projection is None else affine(x, weights.projection)
 
 
-def _layer(
-    x: Tensor, layer: LayerWeights, setting: LayerSetting, bias: Tensor | None, real: Tensor | None, a: Architecture
-) -> Tensor:
-    """(b, t, d) attention, then FFN; a removed sublayer takes its norm and residual with it."""
+def _layer(x: Tensor, layer: LayerWeights, setting: LayerSetting, seen: Tensor | None, a: Architecture) -> Tensor:
+    """(b, t, d) attention to what is seen, then FFN; a removed sublayer takes its norm and residual with it."""
     bits = setting.activation_bits
     if layer.attention_norm is not None:
-        span = setting.span if setting.span < a.context else 0  # as in a shape: the context or more is all
-        seen = visible(x.shape[1], span, a.causal, real, bias, x.device)
         y = attention(_before(x, layer.attention_norm, a), layer, seen, bits, a)
         x = _after(x + y, layer.attention_norm, a)
     if layer.ffn_norm is not None:

@@ -35,6 +35,10 @@ class Setting:
 
     hidden: int
     layers: tuple[LayerSetting, ...]
+    reach: tuple[int, ...] = ()
+    """Of each layer, the keys that a query sees to one side, itself included; 0 = all that `span` shows. Spans that are
+    learned need it: an encoder that sees farther than half its context, but not all, has more than a context of keys,
+    which in a shape is all. Empty = 0 in all layers."""
 
 
 def settings(shape: ModelShape, stack: Stack = "decoder") -> list[Setting]:

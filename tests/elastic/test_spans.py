@@ -1,10 +1,13 @@
 """Learned spans: the ramp by hand, what it hides, what it costs, and the hard span that it becomes."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 import torch
 
 from codesign.elastic.architecture import Architecture, check_setting, largest
+from codesign.elastic.extract import extract, read_network, save_network
 from codesign.elastic.setting import LayerSetting, Setting
 from codesign.elastic.spans import SoftSpans
 from codesign.errors import InputError
@@ -56,7 +59,7 @@ def test_hard_span_hides_what_the_ramp_hides(stack: str) -> None:
     a = msgspec.structs.replace(DECODER, stack=stack)
     spans = spans_of(a, 2, [[0.2, 0.125], [0.0, 1.0]])
     hard = spans.hard(largest(a))
-    assert [layer.span for layer in hard.layers] == ([4, 8] if a.causal else [7, 15])
+    assert [layer.span for layer in hard.layers] == ([4, 0] if a.causal else [7, 0])
     one = Setting(6, hard.layers[:1])
     model, tokens = model_of(a), tokens_of(a)
     changed = tokens.clone()
@@ -64,6 +67,40 @@ def test_hard_span_hides_what_the_ramp_hides(stack: str) -> None:
     for kwargs in ({"setting": one}, {"setting": Setting(6, largest(a).layers[:1]), "spans": spans}):
         moved = (model(tokens, **kwargs) - model(changed, **kwargs)).abs().amax(dim=(0, 2)) > 1e-6
         assert moved.tolist() == [True] * 4 + [False] * 4
+
+
+@pytest.mark.parametrize("stack", ["decoder", "encoder"])
+@pytest.mark.parametrize("reach", range(1, CONTEXT + 1))
+def test_hard_spans_compute_what_a_ramp_of_ones_and_zeros_does(stack: str, reach: int, tmp_path: Path) -> None:
+    """Where no key counts in part, soft and hard spans are one network, which is extracted and stored as such.
+
+    An encoder's reach beyond half the context shows more keys than the context has, and still hides some.
+    """
+    a = msgspec.structs.replace(DECODER, stack=stack)
+    spans = spans_of(a, 1, [[(reach - 1) / CONTEXT] * 2, [0.0, 0.0]])
+    hard, model, tokens = spans.hard(largest(a)), model_of(a), tokens_of(a)
+    expected = model(tokens, largest(a), spans=spans)
+    torch.testing.assert_close(model(tokens, hard), expected)
+    save_network(extract(model, hard), tmp_path / "net")
+    torch.testing.assert_close(read_network(tmp_path / "net")(tokens), expected)
+
+
+def test_a_span_of_the_context_is_all() -> None:
+    """As in a shape: an encoder whose span is the context sees both ends from both ends."""
+    a = msgspec.structs.replace(DECODER, stack="encoder")
+    model, tokens = model_of(a), tokens_of(a)
+    for span in (CONTEXT, CONTEXT + 1, 3 * CONTEXT):
+        given = Setting(6, (LayerSetting(2, 5, span=span),) * 2)
+        torch.testing.assert_close(model(tokens, given), model(tokens, largest(a)), rtol=0, atol=0)
+
+
+def test_a_reach_of_another_depth_is_refused() -> None:
+    """It has a number for each layer, none beyond the context."""
+    layers = largest(DECODER).layers
+    with pytest.raises(InputError, match="reach: expected one number for each of 2 layers"):
+        check_setting(DECODER, Setting(6, layers, reach=(3,)))
+    with pytest.raises(InputError, match=r"reach: expected 0\.\.8, got 9 \(layer 1\)"):
+        check_setting(DECODER, Setting(6, layers, reach=(3, 9)))
 
 
 @pytest.mark.parametrize("stack", ["decoder", "encoder"])
