@@ -18,10 +18,11 @@ def shipped_text(name: str) -> str:
 
 def catalogue() -> dict[str, dict[str, str]]:
     """Return names and one-line descriptions of everything that can be named on the command line."""
-    from codesign.accuracy.proxy import SURROGATES
+    from codesign.accuracy.proxy import described as proxies
     from codesign.bench import BENCHES
     from codesign.export import EXPORTERS
     from codesign.optimize.algorithms import ALGORITHMS
+    from codesign.optimize.screening import SCREENS
 
     described = {
         f"{kind}s": {
@@ -30,7 +31,8 @@ def catalogue() -> dict[str, dict[str, str]]:
         for kind in files.FOLDERS
     }
     return described | {
-        "proxies": {name: f"size surrogate fitted on {nets}" for name, nets in SURROGATES.items()},
+        "proxies": proxies(),
+        "screens": SCREENS,
         "algorithms": {name: _first_line(build.__doc__) for name, build in ALGORITHMS.items()},
         "export formats": {name: _first_line(render.__doc__) for name, render in EXPORTERS.items()},
         "benchmarks": {name: _first_line(bench.__doc__) for name, bench in BENCHES.items()},

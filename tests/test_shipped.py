@@ -39,6 +39,16 @@ def test_every_listed_thing_has_a_description() -> None:
             assert "\n" not in description
 
 
+def test_every_proxy_and_screen_is_listed() -> None:
+    """What `--proxy` and `--screen` know by name is listed, and what is listed without capitals is a proxy."""
+    listed = catalogue()
+    assert {"supernet", "supernet_sentences", "surrogate", "published_mnli", "fitted:FILE"} < listed["proxies"].keys()
+    assert {"fitted", "none"} < listed["screens"].keys()
+    for name in listed["proxies"]:
+        if name.islower() and ":" not in name:
+            assert resolve(name).name == name
+
+
 def test_a_shown_file_can_be_used(tmp_path: Path) -> None:
     """`codesign show NAME > mine.toml` gives a file that means the same."""
     for name in files.shipped("search space"):

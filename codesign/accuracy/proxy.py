@@ -7,7 +7,9 @@ from here: the protocol (`protocol`), the checks (`checked`), and the names.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +31,10 @@ SURROGATES = {"surrogate": "gpt2_wt103", "surrogate_txl": "txl_wt103"}
 # Names of the shipped trained networks and of their directories in supernets/; a user's own is named by its directory.
 SUPERNETS = {"supernet": "sotu_lm", "supernet_sentences": "sotu_sentences"}
 SUPERNET_AT = "supernet:"
+BUDGET = re.compile(r"@(\d+)$")
+"""At the end of a trained network's name: on how many windows of text a search measures, instead of 16."""
+FEWEST_WINDOWS = 2
+"""One window has no standard error."""
 
 # Training-free scores are named by what follows; `codesign.accuracy.scores` has them.
 SCORE_AT = "score:"
@@ -48,6 +54,36 @@ PUBLISHED = {
     for suffix, numbers in _FORMATS.items()
 }
 
+PATTERNS = {
+    f"{SUPERNET_AT}DIRECTORY": "measured with a trained network of yours: what `codesign train` wrote",
+    "supernet...@WINDOWS": "the same on so many windows of text instead of 16, such as supernet@64",
+    f"{SCORE_AT}NAME": "training-free, such as score:snip; an unknown NAME lists them",
+    f"{FITTED_AT}FILE": "fitted to what runs have measured: what `codesign fit` wrote",
+    f"{TRAINED_AT}RECIPE": "each shape trained from scratch by a recipe",
+    "module:function": "your own, see docs/accuracy.md",
+}
+"""Names that are completed by the user, and what they are."""
+
+
+INSTEAD = "change the search space, or use a proxy that measures (a supernet, or --proxy module:function)"
+"""What messages of proxies that are fitted end with."""
+
+
+def described() -> dict[str, str]:
+    """Return the names of all proxies, and what they are."""
+    return {
+        **{name: f"measured on text with the network shipped for {space}" for name, space in SUPERNETS.items()},
+        **{name: f"size surrogate fitted on {nets}" for name, nets in SURROGATES.items()},
+        **{name: f"laws of published figures: BERT-base on {task}, {method}, {numbers}"
+           for name, (task, method, numbers) in PUBLISHED.items()},
+        **PATTERNS,
+    }  # fmt: skip
+
+
+def is_supernet(proxy: str) -> bool:
+    """Whether a name is that of a trained network."""
+    return BUDGET.sub("", proxy) in SUPERNETS or proxy.startswith(SUPERNET_AT)
+
 
 def resolve(proxy: str | Callable[[ModelShape], Any] | Proxy) -> Proxy:
     """Return the proxy of a shipped name, a `module:function`, a callable, or a proxy; its predictions are checked.
@@ -58,7 +94,7 @@ def resolve(proxy: str | Callable[[ModelShape], Any] | Proxy) -> Proxy:
     """
     if not isinstance(proxy, str):
         return adopted(proxy)
-    if proxy in SUPERNETS or proxy.startswith(SUPERNET_AT):
+    if is_supernet(proxy):
         return Checked(_supernet(proxy))
     if proxy.startswith(SCORE_AT):
         from codesign.accuracy.scores import ScoreProxy
@@ -79,15 +115,7 @@ def resolve(proxy: str | Callable[[ModelShape], Any] | Proxy) -> Proxy:
 
         return Checked(published(proxy))
     if proxy not in SURROGATES:
-        patterns = (
-            f"{SUPERNET_AT}DIRECTORY (what `codesign train` wrote)",
-            f"{SCORE_AT}NAME (training-free)",
-            f"{FITTED_AT}FILE (what `codesign fit` wrote)",
-            f"{TRAINED_AT}RECIPE (each shape trained from scratch)",
-        )
-        raise unknown_name(
-            "proxy", proxy, [*SURROGATES, *SUPERNETS, *PUBLISHED, *patterns, "module:function (your own)"]
-        )
+        raise unknown_name("proxy", proxy, described())
     # Here and not above: surrogates and trained networks are built on this module.
     from codesign.accuracy.surrogate import Surrogate, read_fit
 
@@ -117,4 +145,8 @@ def shipped_network(proxy: str) -> Path:
 def _supernet(proxy: str) -> Proxy:
     from codesign.accuracy.supernet_sentences import supernet_at
 
-    return supernet_at(proxy, shipped_network(proxy) if proxy in SUPERNETS else Path(proxy.removeprefix(SUPERNET_AT)))
+    name, budget = BUDGET.sub("", proxy), BUDGET.search(proxy)
+    if budget and int(budget[1]) < FEWEST_WINDOWS:
+        raise InputError(f"proxy {proxy!r}: expected at least {FEWEST_WINDOWS} windows after @, got {budget[1]}")
+    found = supernet_at(proxy, shipped_network(name) if name in SUPERNETS else Path(name.removeprefix(SUPERNET_AT)))
+    return replace(found, window_count=int(budget[1]), losses={}) if budget else found

@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from codesign.accuracy.proxy import INSTEAD
 from codesign.accuracy.published_file import Step, Task
 from codesign.accuracy.published_terms import FFN, HEAD_WIDTH, HEADS, HIDDEN, LAYERS
 from codesign.design import Family, ModelShape
 from codesign.errors import ProxyError
 from codesign.layer_fields import DENSITIES, FOLLOWS, where_read
-
-INSTEAD = "change the search space, or use a proxy that measures (a supernet, or --proxy module:function)"
 
 DEPTH = (
     "all networks of the sources have 12 layers; scores at 6 layers (DistilBERT, TinyBERT) differ by recipe more than "

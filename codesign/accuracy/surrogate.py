@@ -25,13 +25,11 @@ from importlib.resources import files
 import msgspec
 import numpy as np
 
-from codesign.accuracy.proxy import Errors, Quality
+from codesign.accuracy.proxy import INSTEAD, Errors, Quality
 from codesign.design import LAYER_FIELDS, BoolArray, Family, FloatArray, IntArray, ModelShape
 from codesign.errors import ProxyError
 from codesign.layer_fields import DENSITIES, GROUPED
 from codesign.parameters import parameters
-
-INSTEAD = "change the search space, or use a proxy that measures (--proxy module:function)"
 
 ALIKE: dict[str, set[float]] = {name: set() for name in GROUPED} | {name: {1.0} for name in DENSITIES}
 """Values of optional fields that mean what every fitted net is; widths and spans are not known of any."""

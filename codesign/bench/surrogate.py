@@ -74,7 +74,7 @@ def run(data_dir: Path, write: bool, train_size: int | None = None) -> list[dict
     Raises:
         InputError: `write` with one table, or tables that cannot be read.
     """
-    if data_dir.is_file():
+    if not data_dir.is_dir():
         if write:
             raise InputError(f"{data_dir}: --write: expected the directory of all tables; one table is only measured")
         return compare(data_dir, train_size)

@@ -46,8 +46,9 @@ def list_(as_json: AsJson = False) -> None:
         return
     for kind, entries in catalogue().items():
         typer.echo(f"{kind}:")
+        width = max(map(len, entries)) + 2
         for name, description in entries.items():
-            typer.echo(f"  {name:<22}{description}")
+            typer.echo(f"  {name:<{width}}{description}")
 
 
 TrainTo = Annotated[

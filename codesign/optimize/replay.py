@@ -8,7 +8,7 @@ import numpy as np
 
 from codesign import __version__
 from codesign import run as runs
-from codesign.accuracy.proxy import SUPERNET_AT, SUPERNETS, SURROGATES, Proxy, resolve
+from codesign.accuracy.proxy import SURROGATES, Proxy, is_supernet, resolve
 from codesign.design import IntArray
 from codesign.errors import ProxyError, RunError
 from codesign.evaluation import Evaluations, Evaluator
@@ -68,7 +68,7 @@ def _quality_tolerance(run: Run) -> float:
     proxy = run.manifest.proxy
     if proxy in SURROGATES:
         return 1e-9
-    if proxy in SUPERNETS or proxy.startswith(SUPERNET_AT):
+    if is_supernet(proxy):
         return MEASURED_TOLERANCE
     return max(OWN_TOLERANCE, 3 * float(np.nan_to_num(run.evaluations.log_standard_error[0])))
 

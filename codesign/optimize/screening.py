@@ -30,6 +30,12 @@ NO_SCREEN = "none"
 FITTED = "fitted"
 """Name of the screen that is fitted to what the search itself has measured."""
 
+SCREENS = {
+    FITTED: "a surrogate fitted to what the search has measured so far",
+    NO_SCREEN: "everything that is proposed is measured",
+    "PROXY": "a proxy that is cheaper than the one that measures",
+}
+
 FITTED_FROM = 2 * FEWEST_ROWS
 """Measured shapes below which everything proposed is measured."""
 
@@ -101,7 +107,10 @@ def make_screen(name: str | None, evaluator: Evaluator, quality: str) -> Screen 
         raise InputError(
             f"screen {name!r}: expected a cheaper proxy than the one that measures, {FITTED} or {NO_SCREEN}"
         )
-    cheap = resolve(name)
+    try:
+        cheap = resolve(name)
+    except InputError as error:
+        raise InputError(f"screen {name!r}: expected {FITTED}, {NO_SCREEN} or a proxy: {error}") from None
     cheap.check(evaluator.space.family, evaluator.space.choices())
     memory = Remembering(cheap)
     return Screen(evaluator, quality, lambda *shapes: guess_mapped(memory, *shapes))

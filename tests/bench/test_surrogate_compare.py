@@ -116,6 +116,12 @@ def test_bad_train_sizes_are_refused(tmp_path: Path, size: int) -> None:
         compare(write_table(tmp_path / "nets.csv"), train_size=size)
 
 
+def test_a_table_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """As it was asked for."""
+    with pytest.raises(InputError, match=r"none\.csv: cannot be read"):
+        run(tmp_path / "none.csv", write=False)
+
+
 def test_write_of_one_table_is_refused(tmp_path: Path) -> None:
     """Shipped coefficients come from the tables whose source is recorded."""
     with pytest.raises(InputError, match="--write: expected the directory of all tables"):

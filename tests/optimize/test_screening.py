@@ -20,6 +20,7 @@ from codesign.errors import InputError, ProxyError
 from codesign.evaluation import make_evaluator
 from codesign.front import non_dominated
 from codesign.optimize.screening import FITTED_FROM, guess_fitted, guess_mapped, make_screen, promising
+from codesign.space_file import read_space
 from tests.optimize.rungs import Rungs, true_logs
 from tests.optimize.searches import record_of, small_search
 from tests.optimize.spaces import tiny, write_space
@@ -103,6 +104,15 @@ def test_a_cheap_proxy_is_mapped_onto_the_measured_scale() -> None:
         np.testing.assert_allclose(guess, true_logs(wanted), rtol=1e-9)
     for power in (-1.0, 0.0):
         assert guess_mapped(cheap(power), measured, true_logs(measured), wanted) is None
+
+
+def test_a_misspelt_screen_lists_those_that_are_none_of_the_proxies() -> None:
+    """A name that is no proxy is answered with the screens' own names too."""
+    evaluator = make_evaluator(
+        read_space("sotu_lm").content, technology.read("gemmini_40nm").content, resolve("supernet")
+    )
+    with pytest.raises(InputError, match="screen 'bogus': expected fitted, none or a proxy: unknown proxy 'bogus'"):
+        make_screen("bogus", evaluator, "perplexity")
 
 
 def test_few_measurements_are_no_ground_to_screen_on() -> None:
