@@ -66,8 +66,7 @@ def save(checkpoint: Checkpoint, directory: Path, origin: Path | None = None, su
     Raises:
         InputError: the directory is there already or cannot be written.
     """
-    if directory.exists():
-        raise InputError(f"{directory}: expected a new directory, got one that is there already")
+    check_new(directory)
     stored = copy.deepcopy(checkpoint)
     for stack in stored.base.family.stacks:
         for layer in stored.layers(stack):
@@ -84,6 +83,19 @@ def save(checkpoint: Checkpoint, directory: Path, origin: Path | None = None, su
     except OSError as error:
         raise InputError(f"{directory}: cannot be written: {error.strerror or error}") from None
     return sorted(directory.iterdir())
+
+
+def check_new(directory: Path) -> None:
+    """Refuse a directory that `save` could not write: to be asked before work is done for it.
+
+    Raises:
+        InputError: it is there already, or cannot be made where it shall lie.
+    """
+    if os.path.lexists(directory):
+        raise InputError(f"{directory}: expected a new directory, got one that is there already")
+    above = next(parent for parent in directory.absolute().parents if os.path.lexists(parent))
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise InputError(f"{directory}: cannot be written: {above} is not a directory that we may write to")
 
 
 def _write(stored: Checkpoint, made: Path, origin: Path | None, surgery: str | None) -> None:

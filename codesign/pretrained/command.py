@@ -11,13 +11,14 @@ from typing import Any
 
 import msgspec
 
+from codesign.errors import InputError
 from codesign.estimates import read_shape
 from codesign.files import read_text
-from codesign.pretrained.checkpoint import read_checkpoint, save
+from codesign.pretrained.checkpoint import check_new, read_checkpoint, save
 from codesign.pretrained.model import Checkpoint, parameter_count, shape_of
 from codesign.pretrained.objective import Comparison, Objective
 from codesign.pretrained.operating import operate
-from codesign.pretrained.recovery import Stage, published, stages
+from codesign.pretrained.recovery import Stage, check_fine_tune, published, stages
 from codesign.pretrained.surgery import Surgery, read_surgery, surgery_of
 from codesign.pretrained.user_task import TaskFiles, read_task
 
@@ -46,8 +47,12 @@ def prune(directory: Path, surgery: str, to: Path, task: TaskFiles | None, steps
         steps: of fine-tunes.
 
     Raises:
-        InputError: anything that cannot be used; then nothing was written.
+        InputError: anything that cannot be used; then nothing was written. What needs no network to be seen is said
+            before one is read.
+        DivergedError: a fine-tune ruined the network; nothing was written.
     """
+    check_new(to)
+    _check_steps(steps, task)
     checkpoint = read_checkpoint(directory)
     plan = surgery_for(surgery, checkpoint)
     if task is None:
@@ -68,6 +73,14 @@ def prune(directory: Path, surgery: str, to: Path, task: TaskFiles | None, steps
         "stages": measured,
         "files": [str(path) for path in files],
     }
+
+
+def _check_steps(steps: FineTune, task: TaskFiles | None) -> None:
+    for count in (steps.tune, steps.recover):
+        check_fine_tune(count, steps.learning_rate)
+    if task is None and steps.tune + steps.recover:
+        raise InputError(f"tune, recover: expected a task to take {steps.tune} and {steps.recover} steps on, got none; "
+                         "give --task")  # fmt: skip
 
 
 def surgery_for(source: str, checkpoint: Checkpoint) -> Surgery:

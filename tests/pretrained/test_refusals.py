@@ -11,13 +11,21 @@ from typer.testing import CliRunner
 
 from codesign.cli import app
 from codesign.errors import CodesignError, InputError
+from codesign.pretrained import command
 from codesign.pretrained.classification import classification
+from codesign.pretrained.command import FineTune
 from codesign.pretrained.model import Checkpoint
 from codesign.pretrained.objective import compared
 from codesign.pretrained.recovery import DivergedError, fine_tuned
 from tests.pretrained.sentences import examples
 
 Checkpoints = dict[str, tuple[Path, Checkpoint]]
+
+
+@pytest.fixture
+def unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let reading a network be a failure of the test."""
+    monkeypatch.setattr(command, "read_checkpoint", lambda directory: pytest.fail(f"{directory} was read"))
 
 
 def prune(folder: Path, *options: object) -> None:
@@ -58,3 +66,39 @@ def test_network_of_no_numbers_is_not_right_by_chance(checkpoints: Checkpoints) 
     assert network.head is not None
     network.head.weight.data.fill_(math.nan)
     assert np.isnan(objective.scores(network)).all()
+
+
+@pytest.mark.usefixtures("unread")
+@pytest.mark.parametrize("there", ["directory", "dangling link", "file above"])
+def test_directory_that_cannot_be_written_is_refused_first(there: str, user_files: Path) -> None:
+    """Nothing is read, tuned or recovered for a place where nothing can be written."""
+    left = user_files / "left"
+    if there == "directory":
+        left.mkdir()
+    elif there == "dangling link":
+        left.symlink_to(user_files / "nowhere")
+    else:
+        left.write_text("a file")
+        left = left / "below"
+    with pytest.raises(InputError, match=r"there already|not a directory"):
+        command.prune(user_files / "model", str(user_files / "half.toml"), left, None, FineTune())
+
+
+STEPS = [FineTune(tune=-1), FineTune(recover=-1), FineTune(learning_rate=math.inf), FineTune(learning_rate=-1)]
+
+
+@pytest.mark.usefixtures("unread")
+@pytest.mark.parametrize("steps", STEPS, ids=str)
+def test_impossible_steps_are_refused_first(steps: FineTune, user_files: Path) -> None:
+    """Negative steps and learning rates that are no numbers above 0 are seen before a network is read."""
+    with pytest.raises(InputError, match="learning rate"):
+        command.prune(user_files / "model", str(user_files / "half.toml"), user_files / "left", None, steps)
+
+
+@pytest.mark.usefixtures("unread")
+def test_steps_without_a_task_are_refused(user_files: Path) -> None:
+    """Steps on no examples would be none, silently."""
+    with pytest.raises(InputError, match="give --task"):
+        command.prune(
+            user_files / "model", str(user_files / "half.toml"), user_files / "left", None, FineTune(recover=5)
+        )
