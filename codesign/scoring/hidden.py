@@ -15,6 +15,7 @@ from codesign.elastic.compression import LayerWeights
 from codesign.elastic.formats import quantised_activation
 from codesign.elastic.network import Batch, outputs
 from codesign.elastic.parts import Affine
+from codesign.elastic.reach import keys_seen
 from codesign.elastic.setting import LayerSetting, Setting
 from codesign.elastic.sublayers import affine, normalised, visible
 from codesign.elastic.weights import Weights
@@ -143,7 +144,7 @@ def _attention_weights(x: Tensor, layer: LayerWeights, setting: LayerSetting, a:
     scores = query @ key.transpose(-1, -2) / math.sqrt(a.head_width)
     tokens = x.shape[1]
     nothing_later = torch.ones(tokens, tokens, dtype=torch.bool).tril() if a.causal else None
-    seen = visible(tokens, setting.span, a.causal, None, None, x.device)
+    seen = visible(tokens, keys_seen(setting, a), a.causal, None, None, x.device)
     seen = nothing_later if seen is None else seen
     return (scores if seen is None else scores.masked_fill(~seen, -math.inf)).softmax(dim=-1)
 

@@ -79,6 +79,15 @@ def test_other_seeds_are_other_networks(name: str) -> None:
     assert SCORES[name].of(candidate(DECODER)) != SCORES[name].of(candidate(DECODER, seed=1))
 
 
+@pytest.mark.parametrize("name", ["attention_confidence", "softmax_confidence"])
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_a_span_of_the_context_is_all(name: str, family: str) -> None:
+    """A span that is the context hides nothing, also of an encoder, which sees half of its span to either side."""
+    a = FAMILIES[family]
+    named, silent = (Setting(24, (LayerSetting(3, 48, span=span),) * 3) for span in (a.context, 0))
+    assert SCORES[name].of(candidate(a, named)) == SCORES[name].of(candidate(a, silent))
+
+
 @pytest.mark.parametrize("name", list(SCORES))
 def test_scores_are_blind_for_what_they_say(name: str) -> None:
     """A score changes with each field of a layer but those that it is blind for."""
