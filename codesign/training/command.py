@@ -10,6 +10,7 @@ from typing import Any
 
 from codesign.errors import InputError
 from codesign.space_file import read_space
+from codesign.training import ngram_line
 from codesign.training.loop import Outcome, Watcher, train
 from codesign.training.recipe import read_recipe
 
@@ -52,14 +53,17 @@ def train_by_name(
 
 def record(outcome: Outcome) -> dict[str, Any]:
     """Return an outcome as plain data, for JSON, which has null for numbers that are not finite."""
-    return {"format": 1, **asdict(outcome), "directory": str(outcome.directory)}
+    ngram = ngram_line.logged(outcome.directory)
+    return {"format": 1, **asdict(outcome), "directory": str(outcome.directory), "ngram": ngram}
 
 
 def lines(outcome: Outcome) -> list[str]:
-    """Return an outcome as text: one line for each measured sub-network, one for the directory."""
+    """Return an outcome as text: lines for each measured sub-network, the n-gram of a language model, the directory."""
     found = [f"{kind:<10} {_figures(one)}" for kind, one in outcome.evaluation.get("settings", {}).items()]
     end = "finished" if outcome.finished else "stopped; continue with the same command and --resume"
-    return [*found, f"{outcome.directory}: {outcome.step} steps, {end}"]
+    ngram = ngram_line.logged(outcome.directory)
+    beside = [ngram_line.shown(ngram)] if ngram else []
+    return [*found, *beside, f"{outcome.directory}: {outcome.step} steps, {end}"]
 
 
 def _figures(one: dict[str, Any]) -> str:

@@ -1,7 +1,8 @@
 """What happened in a training: one JSON object a line, only ever appended.
 
-A line has a `kind`: "step", "evaluation", "resumed", "stopped", "finished". After a kill, steps that were done again
-stand there twice; the later lines count. Numbers that are not finite, as of a network that has diverged, are null.
+A line has a `kind`: "ngram" (see `ngram_line`), "step", "evaluation", "resumed", "stopped", "finished". After a kill,
+steps that were done again stand there twice; the later lines count. Numbers that are not finite, as of a network that
+has diverged, are null.
 """
 
 from __future__ import annotations

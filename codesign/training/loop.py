@@ -17,7 +17,7 @@ from codesign.errors import InputError
 from codesign.files import Document
 from codesign.space import SearchSpace
 from codesign.text.tokenizer import Tokenizer
-from codesign.training import checkpoint, folder, log, start
+from codesign.training import checkpoint, folder, log, ngram_line, start
 from codesign.training.errors import TrainingError
 from codesign.training.identity import Identity, identity_of
 from codesign.training.lessons import Text, read_text
@@ -88,6 +88,7 @@ def train(
         if resume:
             trainer.restore()
             written.write("resumed", step=trainer.position.step)
+        ngram_line.write_once(trainer, written)
         if (directory / saved.CARD).exists():
             return Outcome(directory, trainer.position.step, True, 0, last_evaluation(directory))
         return _run(trainer, written, watch, stop)
