@@ -31,12 +31,12 @@ def prune(
     text: Annotated[str, typer.Option(help="TSV: column of the text.")] = "sentence",
     label: Annotated[str, typer.Option(help="TSV: column of the class.")] = "label",
     pair: Annotated[str | None, typer.Option(help="TSV: column of the second text.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Use so many examples, drawn at random.")] = None,
-    batch: Annotated[int, typer.Option(help="Examples of a training step.")] = 16,
+    limit: Annotated[int | None, typer.Option(min=1, help="Use so many examples, drawn at random.")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Examples of a training step.")] = 16,
     tune: Annotated[int, typer.Option(min=0, help="Steps on the task before the surgery.")] = 0,
     recover: Annotated[int, typer.Option(min=0, help="Steps on the task after the surgery.")] = 0,
     learning_rate: Annotated[float, typer.Option(help="Of both fine-tunes.")] = 5e-5,
-    seed: Annotated[int, typer.Option(help="Of what is held out, and the order of training.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of what is held out, and the order of training.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Cut a published checkpoint, measure a task before and after, write what is left."""

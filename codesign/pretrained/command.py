@@ -20,7 +20,7 @@ from codesign.pretrained.objective import Comparison, Objective
 from codesign.pretrained.operating import operate
 from codesign.pretrained.recovery import Stage, check_fine_tune, published, stages
 from codesign.pretrained.surgery import Surgery, read_surgery, surgery_of
-from codesign.pretrained.user_task import TaskFiles, read_task
+from codesign.pretrained.user_task import TaskFiles, check_numbers, read_task
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,8 @@ def prune(directory: Path, surgery: str, to: Path, task: TaskFiles | None, steps
     """
     check_new(to)
     _check_steps(steps, task)
+    if task is not None:
+        check_numbers(task)
     checkpoint = read_checkpoint(directory)
     plan = surgery_for(surgery, checkpoint)
     if task is None:

@@ -52,15 +52,27 @@ def read_task(files: TaskFiles, checkpoint: Checkpoint, directory: Path) -> Obje
         directory: of the checkpoint, with its tokenizer.
 
     Raises:
-        InputError: files that cannot be used, no tokenizer, too few examples, or running text for a checkpoint that
-            has no output projection.
+        InputError: numbers out of range, files that cannot be used, no tokenizer, too few examples, or running text for
+            a checkpoint that has no output projection.
     """
+    check_numbers(files)
     tokenizer = read_tokenizer(directory)
     if files.format == "text":
         return _language(files, checkpoint, tokenizer)
     examples = encoded(_labelled(files), tokenizer)
     train, test = held_out(len(examples), files.limit, files.seed)
     return classification(examples.take(train), examples.take(test), files.batch, files.seed)
+
+
+def check_numbers(files: TaskFiles) -> None:
+    """Refuse numbers that no draw of examples can go by.
+
+    Raises:
+        InputError: a limit or batch below 1, or a negative seed.
+    """
+    for name, value, least in (("limit", files.limit, 1), ("batch", files.batch, 1), ("seed", files.seed, 0)):
+        if value is not None and value < least:
+            raise InputError(f"task: {name}: expected {least} or more, got {value}")
 
 
 def held_out(n: int, limit: int | None, seed: int) -> tuple[IntArray, IntArray]:

@@ -17,6 +17,7 @@ from codesign.pretrained.command import FineTune
 from codesign.pretrained.model import Checkpoint
 from codesign.pretrained.objective import compared
 from codesign.pretrained.recovery import DivergedError, fine_tuned
+from codesign.pretrained.user_task import TaskFiles
 from tests.pretrained.sentences import examples
 
 Checkpoints = dict[str, tuple[Path, Checkpoint]]
@@ -102,3 +103,21 @@ def test_steps_without_a_task_are_refused(user_files: Path) -> None:
         command.prune(
             user_files / "model", str(user_files / "half.toml"), user_files / "left", None, FineTune(recover=5)
         )
+
+
+@pytest.mark.usefixtures("unread")
+@pytest.mark.parametrize(("name", "value"), [("limit", -1), ("limit", 0), ("seed", -1), ("batch", 0)])
+def test_numbers_out_of_range_are_refused_first(name: str, value: int, user_files: Path) -> None:
+    """A negative limit would cut examples off the end, a negative seed end in numpy; both are named instead."""
+    task = TaskFiles((user_files / "task.tsv",), "glue", **{name: value})  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=f"{name}: expected {int(name != 'seed')} or more, got {value}"):
+        command.prune(user_files / "model", str(user_files / "half.toml"), user_files / "left", task, FineTune())
+
+
+@pytest.mark.parametrize("option", ["--limit", "--seed", "--batch", "--tune", "--recover"])
+def test_verb_refuses_negative_numbers(option: str, user_files: Path) -> None:
+    """The command line says which option is out of range, as a mistake of use."""
+    arguments = ["prune", user_files, user_files / "half.toml", "--to", user_files / "left", option, -1]
+    result = CliRunner().invoke(app, list(map(str, arguments)))
+    assert result.exit_code == 2
+    assert f"Invalid value for '{option}'" in result.stderr
