@@ -35,6 +35,8 @@ class BenchOptions:
     """proxies: search space of the networks."""
     figures_to: Path | None = None
     """proxies: directory for the tables and the figure."""
+    networks: tuple[Path, ...] = ()
+    """proxies: trained networks that are judged beside the shipped one."""
 
 
 def surrogate_errors(data: Path, options: BenchOptions) -> Figures:
@@ -130,7 +132,7 @@ def pretrained_figures(data: Path, _options: BenchOptions) -> Figures:
 
 
 def t5_figures(_data: Path, _options: BenchOptions) -> Figures:
-    """The FFNs of T5-Mini: their share, and small T5s trained without them or with merged ones; 20 minutes."""
+    """The FFNs of T5-Mini: their share, and small T5s trained without them or with merged ones; 6 minutes."""
     from codesign.bench.t5 import run
 
     return run()
@@ -163,7 +165,7 @@ def proxy_ranks(_data: Path, options: BenchOptions) -> Figures:
     one_thread_an_operation()  # networks are shared out among the cores, one a core
     from codesign.bench.proxies import run
 
-    return run(options.table, options.space, options.figures_to)
+    return run(options.table, options.space, options.figures_to, options.networks)
 
 
 def peer_ratios(data: Path, _options: BenchOptions) -> Figures:
@@ -225,8 +227,8 @@ def run_bench(name: str, data: Path | None, options: BenchOptions | None = None)
         raise InputError(f"bench {name}: a table is for {', '.join(WITH_TABLE)}; leave it out")
     if options.train_size and name != "surrogate":
         raise InputError(f"bench {name}: --train-size is for surrogate; leave it out")
-    if (options.trainings is not None or options.figures_to) and name != "proxies":
-        raise InputError(f"bench {name}: --train-to and --figures-to are for proxies; leave them out")
+    if (options.trainings is not None or options.figures_to or options.networks) and name != "proxies":
+        raise InputError(f"bench {name}: --train-to, --figures-to and --network are for proxies; leave them out")
     if options.train_size and not options.table:
         raise InputError("bench surrogate: --train-size: expected with a table of trained nets, got none")
     if data is None and options.table is None and name not in WITHOUT_DATA:

@@ -70,7 +70,7 @@ class Truth:
                 "_top": inside(best(self.loss, TOP).astype(np.int64) - 1)}  # fmt: skip
 
 
-def run(path: Path, space_name: str, write_to: Path | None = None) -> list[Row]:
+def run(path: Path, space_name: str, write_to: Path | None = None, networks: Sequence[Path] = ()) -> list[Row]:
     """Judge all proxies by the networks of a table, or of a directory that `--train-to` filled.
 
     Networks of the recipe with most tokens are the truth, those of other recipes are proxies.
@@ -79,6 +79,7 @@ def run(path: Path, space_name: str, write_to: Path | None = None) -> list[Row]:
         path: the networks.
         space_name: of their search space, or a path.
         write_to: where to write nets.csv, guesses.csv and proxies.png; None = nowhere.
+        networks: directories of trained elastic networks to judge beside the shipped one.
 
     Raises:
         InputError: rows that cannot be read, networks of another space or too few of them.
@@ -90,7 +91,7 @@ def run(path: Path, space_name: str, write_to: Path | None = None) -> list[Row]:
     true, repeats, others = split(nets)
     if len(true) < FEWEST:
         raise InputError(f"{path}: expected at least {FEWEST} networks of one recipe, got {len(true)}")
-    asked = asked_of(space, true, others)
+    asked = asked_of(space, true, others, networks)
     guesses = [guess for guessed in GUESSES for guess in guessed(asked)]
     truth = truth_of(asked, repeats)
     rows = [about(true, truth, repeats), *judged(truth, guesses)]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from codesign.accuracy.fitted import fit
 from codesign.accuracy.fitted_features import Features, gene_features, shape_features, side_by_side
-from codesign.accuracy.proxy import SURROGATES, TRAINED_AT, shipped_network
+from codesign.accuracy.proxy import SUPERNET_AT, SURROGATES, TRAINED_AT, shipped_network
 from codesign.accuracy.scores import SCORES, ScoreProxy, score_table
 from codesign.accuracy.supernet import SCREENING_WINDOWS, Supernet
 from codesign.accuracy.surrogate import read_fit, terms
@@ -52,6 +54,8 @@ class Asked:
     genomes: IntArray  # (n, genes)
     others: Sequence[Net] = ()
     """The same shapes trained by other, shorter recipes."""
+    networks: Sequence[Path] = ()
+    """Directories of trained elastic networks that guess beside the shipped one."""
 
     @property
     def shape(self) -> ModelShape:
@@ -59,22 +63,36 @@ class Asked:
         return self.space.decode(self.genomes).shape
 
 
-def asked_of(space: SearchSpace, nets: Sequence[Net], others: Sequence[Net] = ()) -> Asked:
+def asked_of(
+    space: SearchSpace, nets: Sequence[Net], others: Sequence[Net] = (), networks: Sequence[Path] = ()
+) -> Asked:
     """Return the question.
 
     Raises:
         InputError: a network that is no shape of the space.
     """
-    return Asked(space, nets, genomes_of(space, nets), others)
+    return Asked(space, nets, genomes_of(space, nets), others, networks)
 
 
-def supernet_guesses(asked: Asked, network: str = "supernet") -> list[Guess]:
-    """Return the shipped supernet's, at both budgets, and smoothed; none where it is no network of the space."""
-    screening = Supernet(network, shipped_network(network))
-    try:
-        screening.check(asked.space.family, asked.space.choices())
-    except ProxyError:
-        return []
+def supernet_guesses(asked: Asked) -> list[Guess]:
+    """Return the shipped supernet's, where it is a network of the space, and those of the networks named.
+
+    Raises:
+        ProxyError: a named network whose sub-networks the space's shapes are not.
+    """
+    shipped = Supernet("supernet", shipped_network("supernet"))
+    named = [Supernet(f"{SUPERNET_AT}{path.name}", path) for path in asked.networks]
+    for network in named:
+        network.check(asked.space.family, asked.space.choices())
+    with suppress(ProxyError):
+        shipped.check(asked.space.family, asked.space.choices())
+        named.insert(0, shipped)
+    return [guess for network in named for guess in _network_guesses(asked, network)]
+
+
+def _network_guesses(asked: Asked, screening: Supernet) -> list[Guess]:
+    """Return one network's, at both budgets, and smoothed."""
+    network = screening.name
     shape = asked.shape
     screened, seconds = _measured(screening, shape)
     full, full_seconds = _measured(replace(screening, window_count=FULL_WINDOWS, losses={}), shape)

@@ -93,13 +93,18 @@ def bench(
     figures_to: Annotated[
         Path | None, typer.Option(help="proxies: also write nets.csv, guesses.csv and proxies.png there.")
     ] = None,
+    network: Annotated[
+        list[Path] | None, typer.Option(help="proxies: also judge this trained network; may be given again.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure against reference data and print named figures."""
     from codesign.bench import BenchOptions, run_bench
 
     asked = None if train_to is None else _trainings(train_to, space, recipe, (count, repeats, seed), part)
-    options = BenchOptions(write, large, scalesim_python, table, train_size, asked, space, figures_to)
+    options = BenchOptions(
+        write, large, scalesim_python, table, train_size, asked, space, figures_to, tuple(network or ())
+    )
     figures = run_bench(name, data, options)
     if as_json:
         print_json({"format": 1, "bench": name, "figures": figures})

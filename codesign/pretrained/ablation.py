@@ -34,7 +34,7 @@ SMALL: dict[str, Any] = {
 }  # fmt: skip
 """The proportions of T5-Mini: FFN 4 times the hidden size, heads together two thirds of it."""
 
-STEPS, BATCH, LEARNING_RATE, SEEDS, MEASURED = 2000, 8, 3e-3, (0, 1), 256
+STEPS, BATCH, LEARNING_RATE, SEEDS, MEASURED = 600, 8, 3e-3, (0, 1), 256
 """Of every training; of its start and its order of windows; windows held out."""
 
 BOTH: tuple[Stack, ...] = ("encoder", "decoder")

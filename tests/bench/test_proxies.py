@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from codesign.accuracy.proxy import shipped_network
 from codesign.bench import proxies, study_guesses
 from codesign.bench.proxies import SIZE, Truth, judged, run, split
 from codesign.bench.study_guesses import Guess, asked_of, law_guesses, score_guesses, supernet_guesses, training_guesses
@@ -19,11 +20,13 @@ from codesign.bench.study_plan import plan, sizes
 from codesign.elastic.architecture import architecture_of
 from codesign.elastic.setting import LayerSetting, Setting
 from codesign.elastic.shapes import shape_of
-from codesign.errors import InputError
+from codesign.errors import InputError, ProxyError
 from codesign.space import SearchSpace
 from codesign.space_file import parse_space, read_space
+from codesign.training.loop import train
+from codesign.training.recipe import read_recipe
 from codesign.training.sampling import largest_shape
-from tests.training.conftest import SPACE
+from tests.training.conftest import SPACE, write_recipe
 
 SMALL = SPACE.replace("scratchpad_kib = 4", "scratchpad_kib = 64").replace(
     "accumulator_kib = 4", "accumulator_kib = 16"
@@ -133,6 +136,18 @@ def test_short_trainings_are_proxies(space: SearchSpace, nets: list[Net]) -> Non
 def test_the_supernet_of_another_space_has_no_opinion(space: SearchSpace, nets: list[Net]) -> None:
     """It cannot measure networks that it does not hold."""
     assert supernet_guesses(asked_of(space, nets[:COUNT])) == []
+
+
+def test_a_network_of_ones_own_is_judged(tmp_path: Path, space: SearchSpace, nets: list[Net]) -> None:
+    """By the name of its directory, at both budgets and smoothed; one that cannot measure the shapes is refused."""
+    recipe = read_recipe(str(write_recipe(tmp_path / "tiny.toml", {})), None, None)
+    train(parse_space(SMALL, "small", "small.toml"), recipe, tmp_path / "mine")
+    guesses = supernet_guesses(asked_of(space, nets[:COUNT], networks=(tmp_path / "mine",)))
+    assert [guess.name for guess in guesses[:2]] == ["supernet:mine, 16 windows", "supernet:mine, 256 windows"]
+    assert len(guesses) == 6
+    assert all(np.isfinite(guess.values).all() for guess in guesses)
+    with pytest.raises(ProxyError, match=r"cannot measure family\."):
+        supernet_guesses(asked_of(space, nets[:COUNT], networks=(shipped_network("supernet"),)))
 
 
 def test_counts_are_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
