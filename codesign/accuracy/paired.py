@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from codesign.accuracy.protocol import Quality
-from codesign.design import FloatArray
+from codesign.design import BoolArray, FloatArray
 
 
-def perplexity(losses: FloatArray) -> Quality:
+def perplexity(losses: FloatArray, extrapolated: BoolArray) -> Quality:
     """Return perplexity a token, and the standard error of its logarithm: that of a mean over windows.
 
     Args:
         losses: (n, w) mean loss of each window, nats a token.
+        extrapolated: (n,) see `Quality`.
     """
-    nothing_beyond = np.zeros(len(losses), dtype=np.bool_)
-    return Quality("perplexity", np.exp(losses.mean(axis=1)), error_of_mean(losses), nothing_beyond)
+    return Quality("perplexity", np.exp(losses.mean(axis=1)), error_of_mean(losses), extrapolated)
 
 
 def error_of_mean(rows: FloatArray) -> FloatArray:

@@ -18,11 +18,12 @@ import numpy as np
 
 from codesign.accuracy.paired import error_of_mean, perplexity
 from codesign.accuracy.proxy import SHAPE_GENES, Errors, Quality
-from codesign.design import Family, FloatArray, ModelShape
+from codesign.design import BoolArray, Family, FloatArray, ModelShape
 from codesign.elastic.architecture import Architecture, check_setting, family_of
 from codesign.elastic.reach import limited
 from codesign.elastic.saved import Card, load, read_card
 from codesign.elastic.setting import LayerSetting, Setting, settings
+from codesign.elastic.trained_choices import is_trained
 from codesign.errors import InputError, ProxyError
 
 if TYPE_CHECKING:
@@ -67,10 +68,12 @@ class Supernet:
     def predict(self, shape: ModelShape) -> Quality:
         """Measure n shapes: perplexity per token, and the standard error of its logarithm.
 
+        Extrapolated are those with a value that was not trained, see `is_trained`.
+
         Raises:
             ProxyError: a shape is no sub-network.
         """
-        return perplexity(self._measured(self._settings(shape)))
+        return perplexity(self._measured(self._settings(shape)), self._extrapolated(shape))
 
     def compare(
         self,
@@ -141,6 +144,10 @@ class Supernet:
             except InputError as error:
                 raise self._refusal(str(error)) from None
         return found
+
+    def _extrapolated(self, shape: ModelShape) -> BoolArray:
+        a, choices = self.card.architecture, self.card.choices
+        return np.array([not is_trained(setting, choices, a) for setting in settings(shape, a.stack)], dtype=np.bool_)
 
     def _refusal(self, what: str) -> ProxyError:
         return ProxyError(

@@ -50,6 +50,7 @@ class SentenceSupernet(Supernet):
     def predict(self, shape: ModelShape) -> Quality:
         """Measure n shapes: error rate, and the standard error of its logarithm.
 
+        Extrapolated are those with a value that was not trained, see `is_trained`.
         No error among n sentences counts as half of one, as no logarithm could tell it.
 
         Raises:
@@ -58,7 +59,7 @@ class SentenceSupernet(Supernet):
         wrong = self._measured(self._settings(shape))
         rate, count = _rate(wrong), wrong.shape[1]
         error = np.sqrt((1 - rate) / (rate * count))  # binomial
-        return Quality("error", rate, error, np.zeros(len(shape), dtype=np.bool_))
+        return Quality("error", rate, error, self._extrapolated(shape))
 
     def compare(
         self,

@@ -70,7 +70,7 @@ class Trained:
             ProxyError: a shape that cannot be built.
             TrainingError: a training diverges.
         """
-        return perplexity(self._measured(shape))
+        return perplexity(self._measured(shape), np.zeros(len(shape), dtype=np.bool_))
 
     def compare(
         self,

@@ -18,6 +18,7 @@ import msgspec
 
 from codesign.elastic.architecture import Architecture
 from codesign.elastic.reach import Reach
+from codesign.elastic.trained_choices import Choices
 from codesign.errors import InputError
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """SHA-256 of the weights of the network that the training began with; empty = random ones."""
     reach: Reach = ()
     """How far heads see, where spans were learned beside the weights; empty = none were."""
+    choices: Choices = {}
+    """What was trained; empty = the network is older than this field, and nobody knows."""
 
 
 def save(directory: Path, model: Elastic, card: Mapping[str, object]) -> Card:

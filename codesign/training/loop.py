@@ -17,11 +17,11 @@ from codesign.errors import InputError
 from codesign.files import Document
 from codesign.space import SearchSpace
 from codesign.text.tokenizer import Tokenizer
-from codesign.training import checkpoint, folder, log, ngram_line, start
-from codesign.training.errors import TrainingError
+from codesign.training import folder, log, ngram_line, start
 from codesign.training.identity import Identity, identity_of
 from codesign.training.lessons import Text, read_text
 from codesign.training.process import keep_freed_memory
+from codesign.training.publishing import publish
 from codesign.training.recipe import Recipe
 from codesign.training.sampling import Sampler
 from codesign.training.trainer import Step, Trainer, Worker
@@ -91,7 +91,7 @@ def train(
         ngram_line.write_once(trainer, written)
         if (directory / saved.CARD).exists():
             return Outcome(directory, trainer.position.step, True, 0, last_evaluation(directory))
-        return _run(trainer, written, watch, stop)
+        return _run(trainer, space.content, written, watch, stop)
 
 
 def check_device(device: str) -> None:
@@ -150,7 +150,7 @@ def _follow(trainer: Trainer, resume: bool, stop: Callable[[], int]) -> Outcome:
     return Outcome(trainer.directory, trainer.position.step, not number, number, {})
 
 
-def _run(trainer: Trainer, written: log.Log, watch: Watcher, stop: Callable[[], int]) -> Outcome:
+def _run(trainer: Trainer, space: SearchSpace, written: log.Log, watch: Watcher, stop: Callable[[], int]) -> Outcome:
     recipe, last_save = trainer.recipe, time.monotonic()
     evaluation: dict[str, Any] = {}
     while trainer.position.step < recipe.steps:
@@ -170,7 +170,7 @@ def _run(trainer: Trainer, written: log.Log, watch: Watcher, stop: Callable[[], 
             trainer.save()
             last_save = time.monotonic()
     trainer.save()
-    publish(trainer)
+    publish(trainer, space)
     written.write("finished", step=trainer.position.step, seconds=trainer.seconds)
     return Outcome(trainer.directory, trainer.position.step, True, 0, evaluation or last_evaluation(trainer.directory))
 
@@ -187,31 +187,6 @@ def evaluated(trainer: Trainer) -> dict[str, Any]:
     if trainer.spans is not None:
         named = {name: trainer.spans.hard(setting) for name, setting in named.items()}
     return {"step": trainer.position.step, **trainer.lessons.measured(trainer.model, named)}
-
-
-def publish(trainer: Trainer) -> None:
-    """Write the network as the search measures it, see `codesign.elastic.saved`, into the training's directory.
-
-    Raises:
-        TrainingError: the disk is full or cannot be written; the last checkpoint has the weights too.
-    """
-    recipe, began = trainer.recipe, start.card_in(trainer.directory)
-    card = {
-        "corpus": recipe.text.corpus,
-        "tokenizer": trainer.text.tokenizer.vocabulary,
-        "window": recipe.text.window,
-        "space": folder.read_manifest(trainer.directory).space,
-        "recipe": (trainer.directory / folder.RECIPE).read_text(encoding="utf-8"),
-        "seed": recipe.seed,
-        "trained_tokens": recipe.steps * trainer.lessons.tokens + (began.trained_tokens if began else 0),
-        "continued_from": trainer.identity.start,
-        "reach": trainer.spans.reach() if trainer.spans is not None else (),
-    }
-    try:
-        saved.save(trainer.directory, trainer.model, card)
-    except InputError as error:
-        kept = checkpoint.last_good(checkpoint.newest(trainer.directory))
-        raise TrainingError(f"{error}; {kept}; make room, then --resume") from error
 
 
 def last_evaluation(directory: Path) -> dict[str, Any]:

@@ -11,15 +11,20 @@ import pytest
 import torch
 
 from codesign.accuracy import resolve
+from codesign.accuracy.proxy import SUPERNETS, shipped_network
 from codesign.accuracy.supernet import Supernet
-from codesign.design import ModelShape
+from codesign.design import ModelShape, Precision, Spans, Sparsity
 from codesign.elastic.architecture import Architecture, family_of
 from codesign.elastic.saved import CARD, WEIGHTS, load, read_card, save
+from codesign.elastic.trained_choices import choices_of
 from codesign.elastic.transformer import Elastic
 from codesign.errors import InputError, ProxyError
 from codesign.shipped import shipped_text
+from codesign.space_file import read_space
 
 SMALL = Architecture(vocabulary=2048, context=128, hidden=32, layers=2, heads=2, head_width=16, ffn=64)
+
+TRAINED = {"layers": [[2]], "hidden": [[16, 32]], "heads": [[2], [1, 2]], "ffn": [[0, 64]]}
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +34,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("network")
     recipe = shipped_text("sotu_smoke")
     card = {"corpus": "sotu", "tokenizer": 2048, "window": 128, "space": "own", "recipe": recipe, "seed": 0}
-    save(path, Elastic(SMALL, seed=1), {**card, "trained_tokens": 0})
+    save(path, Elastic(SMALL, seed=1), {**card, "trained_tokens": 0, "choices": TRAINED})
     return path
 
 
@@ -97,6 +102,29 @@ def test_quality_is_the_loss_on_windows(directory: Path) -> None:
         np.testing.assert_allclose(alone.value[0], together.value[row], rtol=1e-6)
     assert ((together.value > 1000) & (together.value < 5000)).all()  # untrained: about the vocabulary
     assert (together.log_standard_error > 0).all()
+
+
+def test_what_was_not_trained_is_marked(directory: Path) -> None:
+    """A shape with fewer layers, another span, sparser or rounder than any in training is measured and marked."""
+    measured = proxy(directory)
+    assert measured.predict(shapes()).extrapolated.tolist() == [False, False, True]
+    whole = shapes().take(np.array([0]))
+    bits, density = np.full((1, 1, 2), 8), np.full((1, 1, 2), 0.5)
+    for other in (
+        replace(whole, precision=Precision(weight_bits=bits, activation_bits=bits)),
+        replace(whole, sparsity=Sparsity(attention_density=density, ffn_density=density)),
+        replace(whole, spans=Spans(span=bits)),
+        replace(whole, hidden=np.array([8])),
+        replace(whole, ffn=np.array([[[32, 64]]])),
+        replace(whole, heads=np.array([[[1, 2]]])),
+    ):
+        assert measured.predict(other).extrapolated.tolist() == [True]
+
+
+@pytest.mark.parametrize("name", list(SUPERNETS))
+def test_shipped_networks_say_what_was_trained(name: str) -> None:
+    """Their cards hold the choices of their spaces, so that a search in these marks nothing."""
+    assert read_card(shipped_network(name)).choices == choices_of(read_space(SUPERNETS[name]).content)
 
 
 def test_differences_are_paired(directory: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -38,6 +40,16 @@ def test_the_space_and_its_network_belong_together(space: SearchSpace) -> None:
     assert quality.metric == "error"
     assert quality.value[0] < 0.5
     assert 0.02 < quality.log_standard_error[0] < 0.1
+
+
+def test_what_was_not_trained_is_marked(space: SearchSpace, shapes: ModelShape) -> None:
+    """Shapes of the space are not marked; a span that is shorter than all of its is."""
+    proxy, spans = supernet_at(NAME, shipped_network(NAME)), space.baseline.shape.spans
+    assert spans is not None
+    assert not proxy._extrapolated(shapes).any()
+    short = replace(space.baseline.shape, spans=replace(spans, span=spans.span // 16))
+    proxy.losses.update((setting, np.array([0.0, 1.0])) for setting in proxy._settings(short))
+    assert proxy.predict(short).extrapolated.tolist() == [True]
 
 
 def test_alone_as_among_others(shapes: ModelShape) -> None:

@@ -11,6 +11,7 @@ import pytest
 from codesign.accuracy.supernet import Supernet
 from codesign.elastic import saved
 from codesign.elastic.setting import settings
+from codesign.elastic.trained_choices import choices_of
 from codesign.files import Document
 from codesign.training.loop import train
 from codesign.training.recipe import Recipe
@@ -44,6 +45,15 @@ def test_learned_spans_are_measured_as_in_the_log(tmp_path: Path, space: Space, 
     assert max(max(layer) for layer in proxy.card.reach) < proxy.card.architecture.context
     logged = outcome.evaluation["settings"]["largest"]["loss"]
     assert math.log(proxy.predict(shape).value[0]) == pytest.approx(logged, abs=2e-4)
+
+
+def test_a_network_says_what_was_trained(tmp_path: Path, space: Space, make_recipe: MakeRecipe) -> None:
+    """Its card has the choices of its space, so that its proxy marks what lies beyond them, and nothing else."""
+    train(space, verbatim(make_recipe()), tmp_path / "run")
+    proxy, shape = Supernet("own", tmp_path / "run"), largest_shape(space.content)
+    assert proxy.card.choices == choices_of(space.content)
+    thin = replace(shape, ffn=shape.ffn // 2)
+    assert [bool(proxy.predict(one).extrapolated[0]) for one in (shape, thin)] == [False, True]
 
 
 def test_a_network_without_learned_spans_says_so(tmp_path: Path, space: Space, make_recipe: MakeRecipe) -> None:
