@@ -5,6 +5,7 @@
                                  model_type "codesign_surgery" with the published config inside, so that nothing reads
                                  it as something else
     DIRECTORY/surgery.toml       as given
+    DIRECTORY/head.safetensors   of the user's task, if it has one (module head)
 
 Files of the tokenizer are copied.
 """
@@ -28,6 +29,7 @@ from codesign.design import ModelShape
 from codesign.errors import InputError
 from codesign.pretrained.building import base_of, class_of
 from codesign.pretrained.cutting import compress
+from codesign.pretrained.head import Head, write_head
 from codesign.pretrained.model import Checkpoint, adopt
 from codesign.pretrained.publishing import publishable, published_form
 from codesign.pretrained.record import Record, rebuilt, recorded
@@ -54,7 +56,13 @@ def read_checkpoint(directory: Path) -> Checkpoint:
     return adopt(_read_published(directory, base), base, config).ready()
 
 
-def save(checkpoint: Checkpoint, directory: Path, origin: Path | None = None, surgery: str | None = None) -> list[Path]:
+def save(
+    checkpoint: Checkpoint,
+    directory: Path,
+    origin: Path | None = None,
+    surgery: str | None = None,
+    head: Head | None = None,
+) -> list[Path]:
     """Write a network into a new directory and return its files; it appears whole or not at all.
 
     Args:
@@ -62,6 +70,7 @@ def save(checkpoint: Checkpoint, directory: Path, origin: Path | None = None, su
         directory: must not exist.
         origin: the published checkpoint, whose tokenizer is copied.
         surgery: text of the file.
+        head: fitted or tuned on the network.
 
     Raises:
         InputError: the directory is there already or cannot be written.
@@ -79,6 +88,8 @@ def save(checkpoint: Checkpoint, directory: Path, origin: Path | None = None, su
             made = Path(stage) / "made"
             made.mkdir()
             _write(stored, made, origin, surgery)
+            if head is not None:
+                write_head(head, made)
             os.replace(made, directory)
     except OSError as error:
         raise InputError(f"{directory}: cannot be written: {error.strerror or error}") from None
@@ -127,7 +138,7 @@ def _config(directory: Path) -> dict[str, Any]:
 def _read_published(directory: Path, base: ModelShape) -> Any:
     from transformers.utils import logging
 
-    if not any(directory.glob("*.safetensors")) and not any(directory.glob("pytorch_model*.bin")):
+    if not any(directory.glob("model*.safetensors")) and not any(directory.glob("pytorch_model*.bin")):
         raise InputError(f"{directory}: expected weights, {WEIGHTS} or pytorch_model.bin, got neither")
     level = logging.get_verbosity()
     logging.set_verbosity(ERROR)

@@ -62,9 +62,15 @@ def encoded(data: LabelledText, tokenizer: Any, longest: int = LONGEST) -> Encod
 
     Segments (token types) of pairs are left out: every token is of the first.
     """
-    tokens = tokenizer(list(data.texts), None if data.pairs is None else list(data.pairs), truncation=True,
-                       max_length=longest)["input_ids"]  # fmt: skip
-    return Encoded(tuple(map(tuple, tokens)), data.labels)
+    return Encoded(tokens_of(data.texts, data.pairs, tokenizer, longest), data.labels)
+
+
+def tokens_of(
+    texts: Sequence[str], pairs: Sequence[str] | None, tokenizer: Any, longest: int
+) -> tuple[tuple[int, ...], ...]:
+    """Return the tokens of each text, or of each text and its second one, cut at `longest`."""
+    second = None if pairs is None else list(pairs)
+    return tuple(map(tuple, tokenizer(list(texts), second, truncation=True, max_length=longest)["input_ids"]))
 
 
 def classification(train: Encoded, test: Encoded, batch: int, seed: int) -> Objective:
@@ -95,7 +101,7 @@ def classification(train: Encoded, test: Encoded, batch: int, seed: int) -> Obje
         assert network.head is not None
         body = network.checkpoint.body
         if body not in measured:
-            measured[body] = features(network.checkpoint, test)
+            measured[body] = features_of(network.checkpoint, test.tokens)
         with torch.no_grad():
             logits = network.head(measured[body])
         right = (logits.argmax(dim=1).numpy() == test.labels).astype(np.float64)
@@ -103,7 +109,7 @@ def classification(train: Encoded, test: Encoded, batch: int, seed: int) -> Obje
         return cast(FloatArray, np.where(logits.isfinite().all(dim=1).numpy(), right, np.nan))
 
     def fitted(checkpoint: Checkpoint) -> Network:
-        return Network(checkpoint, fit_head(features(checkpoint, train), train.labels, classes))
+        return Network(checkpoint, fit_head(features_of(checkpoint, train.tokens), train.labels, classes))
 
     return Objective("accuracy", losses, scores, fitted)
 
@@ -119,11 +125,11 @@ def pooled(checkpoint: Checkpoint, tokens: Sequence[tuple[int, ...]]) -> Tensor:
 
 
 @torch.no_grad()
-def features(checkpoint: Checkpoint, data: Encoded) -> Tensor:
+def features_of(checkpoint: Checkpoint, tokens: Sequence[tuple[int, ...]]) -> Tensor:
     """Return (n, d) pooled states; sentences of like length go together, so that little is padding."""
-    order = np.argsort([len(sentence) for sentence in data.tokens], kind="stable")
+    order = np.argsort([len(sentence) for sentence in tokens], kind="stable")
     parts = [order[start : start + MEASURED_BATCH] for start in range(0, len(order), MEASURED_BATCH)]
-    found = torch.cat([pooled(checkpoint, data.take(part).tokens) for part in parts])
+    found = torch.cat([pooled(checkpoint, [tokens[row] for row in part]) for part in parts])
     return found[torch.from_numpy(np.argsort(order, kind="stable"))]
 
 

@@ -15,8 +15,10 @@ from codesign.errors import InputError
 from codesign.estimates import read_shape
 from codesign.files import read_text
 from codesign.pretrained.checkpoint import check_new, read_checkpoint, save
+from codesign.pretrained.classification import LONGEST
+from codesign.pretrained.head import HEAD, POOLING, Head
 from codesign.pretrained.model import Checkpoint, parameter_count, shape_of
-from codesign.pretrained.objective import Comparison, Objective
+from codesign.pretrained.objective import Comparison, Network, Objective
 from codesign.pretrained.operating import operate
 from codesign.pretrained.recovery import Stage, check_fine_tune, published, stages
 from codesign.pretrained.surgery import Surgery, read_surgery, surgery_of
@@ -37,7 +39,7 @@ class FineTune:
 def prune(directory: Path, surgery: str, to: Path, task: TaskFiles | None, steps: FineTune) -> dict[str, Any]:
     """Cut a checkpoint, measure it, write it and return named figures.
 
-    What is written is the last network measured: recovered if there are steps for it.
+    What is written is the last network measured, recovered if there are steps for it, and its head if it has one.
 
     Args:
         directory: the checkpoint.
@@ -57,24 +59,30 @@ def prune(directory: Path, surgery: str, to: Path, task: TaskFiles | None, steps
         check_numbers(task)
     checkpoint = read_checkpoint(directory)
     plan = surgery_for(surgery, checkpoint)
+    measured: list[dict[str, Any]] = []
     if task is None:
-        found: list[Stage] = []
-        left = operate(checkpoint, plan)
+        left, head = operate(checkpoint, plan), None
     else:
         objective = read_task(task, checkpoint, directory)
         network = published(checkpoint, objective, steps.tune, steps.learning_rate)
         found = list(stages(network, plan, objective, steps.recover, steps.learning_rate))
-        left = found[-1].network.checkpoint
+        measured = [figures(stage, objective) for stage in found]
+        left, head = found[-1].network.checkpoint, _head(found[-1].network, objective)
     text = read_text(Path(surgery)) if Path(surgery).suffix == ".toml" else toml_of(plan)
-    measured = [] if task is None else [figures(stage, objective) for stage in found]
-    files = save(left, to, directory, text)
+    files = save(left, to, directory, text, head)
     return {
         "format": 1,
         "checkpoint": str(directory),
         "parameters": {"published": parameter_count(checkpoint), "left": parameter_count(left)},
         "stages": measured,
+        "head": None if head is None else {"file": str(to / HEAD), "classes": list(head.classes), "pooling": POOLING},
         "files": [str(path) for path in files],
     }
+
+
+def _head(network: Network, objective: Objective) -> Head | None:
+    """What the last accuracy was measured with, to be written: without it nobody could have that accuracy."""
+    return None if network.head is None else Head(network.head, objective.classes, LONGEST)
 
 
 def _check_steps(steps: FineTune, task: TaskFiles | None) -> None:
@@ -145,4 +153,6 @@ def lines(record: dict[str, Any]) -> Iterator[str]:
     for stage in record["stages"]:
         yield "  ".join(f"{key}={value:.5g}" if isinstance(value, float) else f"{key}={value}"
                         for key, value in stage.items())  # fmt: skip
+    if record["head"] is not None:
+        yield f"head: tells {', '.join(record['head']['classes'])}, measured as {record['stages'][-1]['stage']}"
     yield from record["files"]

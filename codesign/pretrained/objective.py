@@ -35,6 +35,8 @@ class Objective:
     """A network with a head fitted on what the checkpoint computes, if the task has a head."""
     tokens_per_word: float | None = None
     """Of the text, where scores are nats a token of it."""
+    classes: tuple[str, ...] = ()
+    """Their names, where the user's files name them and a head tells them apart."""
 
 
 @dataclass(frozen=True)

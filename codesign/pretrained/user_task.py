@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -59,9 +59,11 @@ def read_task(files: TaskFiles, checkpoint: Checkpoint, directory: Path) -> Obje
     tokenizer = read_tokenizer(directory)
     if files.format == "text":
         return _language(files, checkpoint, tokenizer)
-    examples = encoded(_labelled(files), tokenizer)
+    data = _labelled(files)
+    examples = encoded(data, tokenizer)
     train, test = held_out(len(examples), files.limit, files.seed)
-    return classification(examples.take(train), examples.take(test), files.batch, files.seed)
+    objective = classification(examples.take(train), examples.take(test), files.batch, files.seed)
+    return replace(objective, classes=data.classes)
 
 
 def check_numbers(files: TaskFiles) -> None:

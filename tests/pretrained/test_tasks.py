@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from codesign.cli import app
 from codesign.errors import InputError
 from codesign.pretrained.checkpoint import read_checkpoint
-from codesign.pretrained.classification import classification, features, fit_head
+from codesign.pretrained.classification import classification, features_of, fit_head
 from codesign.pretrained.language import corrupted, language, next_token_losses
 from codesign.pretrained.model import Checkpoint, parameter_count
 from codesign.pretrained.objective import Network, batch_rows, compared
@@ -32,9 +32,9 @@ Published = dict[str, tuple[Path, Checkpoint]]
 def test_features_do_not_depend_on_what_is_beside(checkpoint: Checkpoint) -> None:
     """A sentence has the same features alone as padded in a batch."""
     data = examples(6)
-    together = features(checkpoint, data)
+    together = features_of(checkpoint, data.tokens)
     for row in range(6):
-        alone = features(checkpoint, data.take(np.array([row])))
+        alone = features_of(checkpoint, data.tokens[row : row + 1])
         torch.testing.assert_close(together[row : row + 1], alone, rtol=1e-4, atol=1e-5)
 
 
@@ -168,7 +168,7 @@ def test_prune_measures_and_writes(user_files: Path) -> None:
     assert record["parameters"]["left"] == parameter_count(left) < record["parameters"]["published"]
     assert [layer.setting().ffn for layer in left.layers("encoder")] == [16, 0]
     names = {path.name for path in (user_files / "left").iterdir()}
-    assert {"config.json", "model.safetensors", "surgery.toml", "tokenizer.json"} <= names
+    assert {"config.json", "model.safetensors", "surgery.toml", "tokenizer.json", "head.safetensors"} <= names
 
 
 def test_prune_without_a_task_needs_importance_by_size(user_files: Path) -> None:
