@@ -41,7 +41,8 @@ class SentencesTable(_Table, frozen=True):
     """Sentences with a class each. A recipe with this table trains a classifier, and one without a language model.
 
     The text's corpus is then a shipped one with classes ("sotu": the period of the address), or a loader: "tsv" (`path`
-    is a folder with train.tsv and dev.tsv, as GLUE has them) or "rated" (`path` is a file or a folder of rated
+    is a folder with train.tsv and dev.tsv, as GLUE has them), "datasets" (a folder that `DatasetDict.save_to_disk` of
+    that library wrote, with the parts train and validation) or "rated" (`path` is a file or a folder of rated
     sentences, of which index % 20 == 10 is validation). The window is the most tokens of a sentence; longer ones are
     cut.
     """
@@ -49,9 +50,9 @@ class SentencesTable(_Table, frozen=True):
     classes: Annotated[int, msgspec.Meta(ge=2)]
     """Of "sotu": into how many periods the years are cut; of your own text: how many are expected."""
     text: str
-    """Column of a TSV file; "" otherwise."""
+    """Column of a TSV file or a data set; "" otherwise."""
     label: str
-    """Column of a TSV file; "" otherwise."""
+    """Column of a TSV file or a data set; "" otherwise."""
     exits: Literal["none", "equal", "depth"]
     """Classifiers, and their weights in the loss: one after the last layer; one after every layer, all equal (BERxiT's
     joint training, Xin 2021); the same in proportion to the layer's number (Kaya 2019; PABEE, Zhou 2020)."""

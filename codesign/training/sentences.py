@@ -15,6 +15,7 @@ from torch import Tensor
 
 from codesign.design import IntArray
 from codesign.errors import InputError
+from codesign.text.datasets_library import datasets_labelled_on_disk
 from codesign.text.labelled import LabelledText, labelled, listed, read_rated, read_tsv
 from codesign.text.periods import sentences_by_period
 from codesign.text.splits import FEWEST, split
@@ -144,13 +145,14 @@ def labelled_parts(table: TextTable, sentences: SentencesTable) -> tuple[Labelle
     Raises:
         InputError: see `sentence_text`.
     """
-    loaders = {"tsv": _tsv, "rated": _rated, "sotu": _periods}
+    loaders = {"tsv": _tsv, "rated": _rated, "datasets": _datasets, "sotu": _periods}
+    with_columns = table.corpus in ("tsv", "datasets")
     if table.corpus not in loaders:
         known = ", ".join(loaders)
         raise InputError(f"text.corpus: expected one with classes ({known}), got {table.corpus!r}")
     named = {"text.path": (table.path, table.corpus != "sotu"),
-             "sentences.text": (sentences.text, table.corpus == "tsv"),
-             "sentences.label": (sentences.label, table.corpus == "tsv")}  # fmt: skip
+             "sentences.text": (sentences.text, with_columns),
+             "sentences.label": (sentences.label, with_columns)}  # fmt: skip
     for name, (value, wanted) in named.items():
         if bool(value) != wanted:
             expected = "one" if wanted else "an empty one"
@@ -180,6 +182,12 @@ def _tsv(table: TextTable, sentences: SentencesTable) -> tuple[LabelledText, Lab
     folder, columns = Path(table.path), {"text": sentences.text, "label": sentences.label}
     train = read_tsv(folder / "train.tsv", **columns)
     return train, read_tsv(folder / "dev.tsv", classes=train.classes, **columns)
+
+
+def _datasets(table: TextTable, sentences: SentencesTable) -> tuple[LabelledText, LabelledText]:
+    path, columns = Path(table.path), {"text": sentences.text, "label": sentences.label}
+    train = datasets_labelled_on_disk(path, "train", **columns)
+    return train, datasets_labelled_on_disk(path, "validation", classes=train.classes, **columns)
 
 
 def _rated(table: TextTable, _sentences: SentencesTable) -> tuple[LabelledText, LabelledText]:

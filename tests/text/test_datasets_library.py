@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 from codesign.errors import InputError
-from codesign.text.datasets_library import datasets_documents, datasets_labelled, datasets_questions
+from codesign.text.datasets_library import (
+    datasets_documents,
+    datasets_labelled,
+    datasets_labelled_on_disk,
+    datasets_questions,
+)
 
 
 class Rows:
@@ -97,3 +103,23 @@ def test_questions(rows: dict[str, list[Any]]) -> None:
     rows["answers"][0]["answer_start"] = [4]
     with pytest.raises(InputError, match="row 0: question 'a': expected the answer 'Houston' at character 4"):
         datasets_questions("known", None, "validation")
+
+
+def test_a_data_set_on_disk(tmp_path: Path) -> None:
+    """Parts of a folder that the real library wrote are read with their classes' names, others are refused."""
+    library = pytest.importorskip("datasets", reason="the package `datasets` is not installed")
+    features = library.Features(
+        {"sentence": library.Value("string"), "label": library.ClassLabel(names=["1", "2", "0"])}
+    )
+    rows = library.Dataset.from_dict({"sentence": ["a", "b", "c"], "label": [0, 1, 2]}, features=features)
+    library.DatasetDict({"train": rows}).save_to_disk(tmp_path / "several")
+    rows.save_to_disk(tmp_path / "one")
+    columns = {"text": "sentence", "label": "label"}
+    read = datasets_labelled_on_disk(tmp_path / "several", "train", **columns)
+    assert (read.texts, read.labels.tolist(), read.classes) == (("a", "b", "c"), [0, 1, 2], ("1", "2", "0"))
+    with pytest.raises(InputError, match=r"several: no part 'validation'; there is 'train'"):
+        datasets_labelled_on_disk(tmp_path / "several", "validation", **columns)
+    with pytest.raises(InputError, match=r"one: no part 'train'; there is one part without a name"):
+        datasets_labelled_on_disk(tmp_path / "one", "train", **columns)
+    with pytest.raises(InputError, match=r"none: the `datasets` library cannot load it"):
+        datasets_labelled_on_disk(tmp_path / "none", "train", **columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from codesign.errors import InputError
 from codesign.training.data import LOADERS, MORE_DOCUMENTS, training_text
 from codesign.training.lessons import read_text
+from codesign.training.sentences import labelled_parts
 from tests.training.conftest import MakeRecipe
 
 HELP = {
@@ -38,3 +40,23 @@ def test_too_few_rated_sentences(make_recipe: MakeRecipe, tmp_path: Path) -> Non
     recipe = make_recipe({"text.corpus": "rated", "text.path": str(path), "sentences": classes})
     with pytest.raises(InputError, match=r"rated\.tsv: expected at least 11 sentences.*, got 2 that are rated"):
         read_text(recipe.content)
+
+
+def test_a_recipe_may_name_a_data_set_on_disk(
+    make_recipe: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With corpus = "datasets" a classifier's sentences are a saved data set's; without the package it is named."""
+    classes = {"classes": 2, "text": "sentence", "label": "label", "exits": "none"}
+    recipe = make_recipe({"text.corpus": "datasets", "text.path": str(tmp_path / "saved"), "sentences": classes})
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "datasets", None)
+        with pytest.raises(InputError, match=r"saved: the package `datasets` is not installed: pip install datasets"):
+            read_text(recipe.content)
+    library = pytest.importorskip("datasets", reason="the package `datasets` is not installed")
+    words = [f"{'good' if i % 2 else 'bad'} words number {i} of many more words" for i in range(40)]
+    rows = library.Dataset.from_dict({"sentence": words, "label": ["yes" if i % 2 else "no" for i in range(40)]})
+    library.DatasetDict({"train": rows, "validation": rows}).save_to_disk(tmp_path / "saved")
+    assert recipe.content.sentences is not None
+    train, validation = labelled_parts(recipe.content.text, recipe.content.sentences)
+    assert train.classes == validation.classes == ("no", "yes")
+    assert (len(train.texts), validation.labels[:3].tolist()) == (40, [0, 1, 0])
