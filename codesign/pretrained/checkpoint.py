@@ -16,6 +16,8 @@ import copy
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from logging import ERROR
 from pathlib import Path
 from typing import Any
@@ -111,7 +113,8 @@ def check_new(directory: Path) -> None:
 
 def _write(stored: Checkpoint, made: Path, origin: Path | None, surgery: str | None) -> None:
     if publishable(stored):
-        published_form(stored).save_pretrained(made)
+        with _silent():
+            published_form(stored).save_pretrained(made)
     else:
         save_model(stored.body, str(made / WEIGHTS))
         (made / CONFIG).write_bytes(msgspec.json.format(msgspec.json.encode(recorded(stored)), indent=1))
@@ -135,22 +138,33 @@ def _config(directory: Path) -> dict[str, Any]:
     return raw
 
 
-def _read_published(directory: Path, base: ModelShape) -> Any:
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Let transformers show neither warnings nor progress bars; its settings are the caller's again afterwards."""
     from transformers.utils import logging
 
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity(ERROR)
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _read_published(directory: Path, base: ModelShape) -> Any:
     if not any(directory.glob("model*.safetensors")) and not any(directory.glob("pytorch_model*.bin")):
         raise InputError(f"{directory}: expected weights, {WEIGHTS} or pytorch_model.bin, got neither")
-    level = logging.get_verbosity()
-    logging.set_verbosity(ERROR)
     try:
-        body, missing = _loaded(directory, base, {})
-        if base.family.pooler and missing and all(".pooler." in f".{name}" for name in missing):
-            body, missing = _loaded(directory, base, {"add_pooling_layer": False})
+        with _silent():
+            body, missing = _loaded(directory, base, {})
+            if base.family.pooler and missing and all(".pooler." in f".{name}" for name in missing):
+                body, missing = _loaded(directory, base, {"add_pooling_layer": False})
     except (OSError, SafetensorError, RuntimeError, ValueError, EOFError) as error:
         raise InputError(f"{directory}: the weights cannot be read, damaged or of other sizes than the config says: "
                          f"{error}") from None  # fmt: skip
-    finally:
-        logging.set_verbosity(level)
     if missing:
         some = ", ".join(sorted(missing)[:3])
         raise InputError(

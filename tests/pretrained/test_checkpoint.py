@@ -159,6 +159,23 @@ def test_damaged_surgeries_are_refused(how: str, published: Published, tmp_path:
         read_checkpoint(folder)
 
 
+def test_reading_and_writing_show_no_bars(
+    published: Published, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Progress bars of transformers do not appear, also where weights are refused, and its settings are restored."""
+    bars = transformers.utils.logging
+    assert bars.is_progress_bar_enabled()
+    publish("bert", tmp_path / "bad")
+    capfd.readouterr()
+    save(published["bert"][1], tmp_path / "left")
+    damaged(tmp_path / "bad", "more layers")
+    read_checkpoint(tmp_path / "left")
+    with pytest.raises(InputError):
+        read_checkpoint(tmp_path / "bad")
+    assert capfd.readouterr().err == ""
+    assert bars.is_progress_bar_enabled()
+
+
 @pytest.fixture
 def published(checkpoints: Published) -> Published:
     """Return the checkpoints of all kinds."""
