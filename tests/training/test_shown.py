@@ -94,3 +94,11 @@ def test_a_classifier_has_no_ngram(tmp_path: Path, make_recipe: MakeRecipe) -> N
     outcome = train(encoders(), recipe, tmp_path / "run")
     assert command.record(outcome)["ngram"] is None
     assert not any("gram" in line for line in command.lines(outcome)[:-1])
+
+
+def test_committed_logs_are_whole() -> None:
+    """Every line of the logs beside the shipped networks is JSON and says what it is."""
+    logs = sorted((Path(__file__).parents[2] / "runs" / "reference_training").rglob("*.jsonl"))
+    assert logs
+    for path in logs:
+        assert all(msgspec.json.decode(line)["kind"] for line in path.read_bytes().splitlines())
