@@ -113,10 +113,9 @@ class Supernet:
     @cached_property
     def _windows(self) -> Tokens:
         """(w, window + 1) tokens of the validation text, spread evenly over it."""
-        from codesign.training.data import validation_windows
-        from codesign.training.recipe import text_of
+        from codesign.training.publishing import held_out_windows
 
-        cut = validation_windows(text_of(self.card.recipe), self._tokenizer)
+        cut = held_out_windows(self.directory, self.card, self._tokenizer)
         chosen: Tokens = cut[np.linspace(0, len(cut) - 1, min(self.window_count, len(cut))).astype(np.int64)]
         return chosen
 

@@ -74,12 +74,10 @@ class SentenceSupernet(Supernet):
     @cached_property
     def _sentences(self) -> Sentences:
         """Sentences of the validation part, spread evenly over it."""
-        from codesign.training.recipe import sentences_of, text_of
-        from codesign.training.sentences import encoded, labelled_parts
+        from codesign.training.publishing import held_out_sentences
 
-        recipe = self.card.recipe
-        _, validation = labelled_parts(text_of(recipe), sentences_of(recipe))
-        return encoded(validation, self._tokenizer, self.card.window).spread(self.window_count * SENTENCES_A_WINDOW)
+        held_out = held_out_sentences(self.directory, self.card, self._tokenizer)
+        return held_out.spread(self.window_count * SENTENCES_A_WINDOW)
 
     def _rows(self, settings: list[Setting]) -> list[FloatArray]:
         """(s,) 1 where the last exit of a network is wrong, else 0, of each network."""

@@ -52,6 +52,10 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """How far heads see, where spans were learned beside the weights; empty = none were."""
     choices: Choices = {}
     """What was trained; empty = the network is older than this field, and nobody knows."""
+    text_sha256: str = ""
+    """Of the held-out text as numbers, see `training.publishing`; empty = the network is older than this field."""
+    text_path: str = ""
+    """Where the text was when the network was published, absolute; empty = a shipped corpus, or an older network."""
 
 
 def save(directory: Path, model: Elastic, card: Mapping[str, object]) -> Card:

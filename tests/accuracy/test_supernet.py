@@ -127,6 +127,16 @@ def test_shipped_networks_say_what_was_trained(name: str) -> None:
     assert read_card(shipped_network(name)).choices == choices_of(read_space(SUPERNETS[name]).content)
 
 
+def test_a_shipped_corpus_that_changed_is_told(directory: Path, tmp_path: Path) -> None:
+    """The digest in the card is checked for shipped texts too; the shipped cards have one."""
+    assert all(read_card(shipped_network(name)).text_sha256 for name in SUPERNETS)
+    other = msgspec.structs.replace(read_card(directory), text_sha256="0" * 64)
+    (tmp_path / CARD).write_bytes(msgspec.json.encode(other))
+    (tmp_path / WEIGHTS).write_bytes((directory / WEIGHTS).read_bytes())
+    with pytest.raises(InputError, match=r"got another one \(sotu\); train the network again"):
+        proxy(tmp_path).predict(shapes())
+
+
 def test_differences_are_paired(directory: Path) -> None:
     """A shape differs from itself by nothing, without error; errors shared by two shapes cancel."""
     measured = proxy(directory)

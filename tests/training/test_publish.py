@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from codesign.accuracy.supernet import Supernet
+from codesign.accuracy.supernet_sentences import SentenceSupernet
 from codesign.elastic import saved
 from codesign.elastic.setting import settings
 from codesign.elastic.trained_choices import choices_of
+from codesign.errors import InputError
 from codesign.files import Document
 from codesign.training.loop import train
 from codesign.training.recipe import Recipe
 from codesign.training.sampling import largest_shape
+from tests.training.classifiers import encoders, sentence_recipe, write_sentences
 from tests.training.conftest import MakeRecipe, Space, toml_of
 
 ALL = 10**6
@@ -62,3 +66,50 @@ def test_a_network_without_learned_spans_says_so(tmp_path: Path, space: Space, m
     proxy, shape = Supernet("own", tmp_path / "run"), largest_shape(space.content)
     assert saved.read_card(tmp_path / "run").reach == ()
     assert proxy._settings(shape) == settings(shape)
+
+
+OTHER = "Nothing of this was there before, and it is long enough for a window or two of sixteen tokens.\n\n" * 100
+
+
+def test_a_network_is_measured_on_its_own_text_only(
+    tmp_path: Path, space: Space, make_recipe: MakeRecipe, text_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative path is found from anywhere; a missing or another text names the network and what to do."""
+    there, here, shape = tmp_path / "there", tmp_path / "here", largest_shape(space.content)
+    there.mkdir()
+    here.mkdir()
+    text = shutil.copy(text_path, there / "own.txt")
+    monkeypatch.chdir(there)
+    train(space, verbatim(make_recipe({"text.path": "own.txt"})), tmp_path / "run")
+    monkeypatch.chdir(here)
+
+    def measured() -> float:
+        return float(Supernet("own", tmp_path / "run").predict(shape).value[0])
+
+    before = measured()
+    text.write_text(OTHER, encoding="utf-8")
+    with pytest.raises(
+        InputError, match=r"run: expected the held-out text .* got another one \(.*there/own\.txt\); put"
+    ):
+        measured()
+    text.unlink()
+    with pytest.raises(InputError, match=r"run: cannot read the text .*own\.txt.* a copy of it at .*run/text/own\.txt"):
+        measured()
+    (tmp_path / "run" / "text").mkdir()
+    shutil.copy(text_path, tmp_path / "run" / "text" / "own.txt")
+    assert measured() == before
+
+
+def test_a_classifier_is_measured_on_its_own_sentences_only(tmp_path: Path, make_recipe: MakeRecipe) -> None:
+    """Other labels of the same sentences are another text."""
+    (tmp_path / "glue").mkdir()
+    folder, space = write_sentences(tmp_path / "glue"), encoders()
+    recipe = sentence_recipe(make_recipe, folder, {"steps": 3, "batch": 4, "pruning.start_step": 0})
+    train(space, verbatim(recipe), tmp_path / "run")
+    proxy, shape = SentenceSupernet("own", tmp_path / "run"), largest_shape(space.content)
+    assert 0 < proxy.predict(shape).value[0] <= 1
+    lines = (folder / "dev.tsv").read_text(encoding="utf-8").splitlines()
+    turned = [lines[0], *(line[:-1] + str(1 - int(line[-1])) for line in lines[1:])]
+    (folder / "dev.tsv").write_text("\n".join(turned) + "\n", encoding="utf-8")
+    with pytest.raises(InputError, match="run: expected the held-out text of this network's training, got another one"):
+        SentenceSupernet("own", tmp_path / "run").predict(shape)
