@@ -18,7 +18,7 @@ import numpy as np
 
 from codesign.accuracy.paired import error_of_mean, perplexity
 from codesign.accuracy.proxy import SHAPE_GENES, Errors, Quality
-from codesign.design import BoolArray, Family, FloatArray, ModelShape
+from codesign.design import BoolArray, Family, FloatArray, IntArray, ModelShape
 from codesign.elastic.architecture import Architecture, check_setting, family_of
 from codesign.elastic.reach import limited
 from codesign.elastic.saved import Card, load, read_card
@@ -116,8 +116,12 @@ class Supernet:
         from codesign.training.publishing import held_out_windows
 
         cut = held_out_windows(self.directory, self.card, self._tokenizer)
-        chosen: Tokens = cut[np.linspace(0, len(cut) - 1, min(self.window_count, len(cut))).astype(np.int64)]
+        chosen: Tokens = cut[self.spread_over(len(cut))]
         return chosen
+
+    def spread_over(self, count: int) -> IntArray:
+        """Return which of so many windows of the validation text are measured: spread evenly over them."""
+        return np.linspace(0, count - 1, min(self.window_count, count)).astype(np.int64)
 
     def _measured(self, wanted: list[Setting]) -> FloatArray:
         """(n, w) what each network did on each window, see `_rows`; none is measured twice."""

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from scipy.stats import kendalltau
 
+from codesign.accuracy.paired import error_of_mean
 from codesign.accuracy.proxy import SUPERNETS, shipped_network
 from codesign.accuracy.supernet import FULL_WINDOWS, SCREENING_WINDOWS, Supernet
 from codesign.design import ModelShape
 from codesign.space_file import read_space
 from codesign.text.corpus import shipped
-from codesign.text.ngrams import ngram_baselines
+from codesign.text.ngrams import count_ngrams, kneser_ney, ngram_baselines
 from codesign.text.packing import TokenStream, pack, word_perplexity
 from codesign.text.tokenizer import shipped_tokenizer
 
@@ -42,6 +43,7 @@ def run() -> list[dict[str, Any]]:
     return [
         {"figure": "largest", "trained_tokens": card.trained_tokens} | _quality(full, space.baseline.shape, validation),
         *_ngrams(train, validation, card.tokenizer),
+        _same_windows(full, space.baseline.shape, train, validation),
         {"figure": "screening", "windows": SCREENING_WINDOWS, "windows_full": FULL_WINDOWS}
         | screening(few, full, SHAPES),
     ]
@@ -60,6 +62,25 @@ def _ngrams(train: TokenStream, validation: TokenStream, vocabulary: int) -> lis
         {"figure": f"{line.order}-gram", "perplexity": line.token_perplexity, "word_perplexity": line.word_perplexity}
         for line in lines
     ]
+
+
+def _same_windows(network: Supernet, shape: ModelShape, train: TokenStream, validation: TokenStream) -> dict[str, Any]:
+    """The 4-gram on the windows that the network is measured on, paired; it sees what stands before a window too."""
+    network.predict(shape)
+    (ours,) = network.losses.values()  # (w,)
+    vocabulary, window, order = network.card.tokenizer, network.card.window, max(ORDERS)
+    model = kneser_ney(count_ngrams(train.tokens, vocabulary, order), vocabulary, order)
+    losses = -np.log(model.probabilities(validation.tokens))[1:]
+    count = (len(validation.tokens) - 1) // window
+    theirs = losses[: count * window].reshape(count, window).mean(axis=1)[network.spread_over(count)]
+    loss, apart = float(theirs.mean()), ours - theirs
+    return {
+        "figure": f"{order}-gram, the same windows",
+        "perplexity": math.exp(loss),
+        "word_perplexity": word_perplexity(loss, len(validation.tokens), validation.words),
+        "network_less_ngram_nats": float(apart.mean()),
+        "standard_error": float(error_of_mean(apart[None])[0]),
+    }
 
 
 def screening(few: Supernet, many: Supernet, count: int) -> dict[str, float]:
