@@ -19,5 +19,10 @@ def perplexity(losses: FloatArray, extrapolated: BoolArray) -> Quality:
 
 
 def error_of_mean(rows: FloatArray) -> FloatArray:
-    """Return the (n,) standard error of the mean of each row; of the rows of a difference, the paired one."""
+    """Return the (n,) standard error of the mean of each row; of the rows of a difference, the paired one.
+
+    NaN where rows have one value: nothing tells how it varies.
+    """
+    if rows.shape[1] < 2:
+        return np.full(len(rows), np.nan)
     return np.asarray(rows.std(axis=1, ddof=1) / np.sqrt(rows.shape[1]))

@@ -107,7 +107,7 @@ def run(path: Path, space_name: str, write_to: Path | None = None, networks: Seq
 def split(nets: Sequence[Net]) -> tuple[list[Net], list[tuple[Net, Net]], list[Net]]:
     """Return the networks of the longest recipe, pairs of them trained with two seeds, and those of other recipes.
 
-    A network that was trained with several seeds counts with the smallest.
+    A network that was trained with several seeds stands there with the smallest, and is a pair with each other one.
     """
     longest = max(nets, key=lambda net: net.tokens).recipe_sha256
     first: dict[int, Net] = {}
@@ -121,13 +121,15 @@ def split(nets: Sequence[Net]) -> tuple[list[Net], list[tuple[Net, Net]], list[N
 
 
 def truth_of(asked: Asked, repeats: Sequence[tuple[Net, Net]]) -> Truth:
-    """Return what is known of the networks."""
+    """Return what is known of the networks; the loss of one that was trained with several seeds is their mean."""
     nets = asked.nets
     of_seeds = seed_deviation(*(np.array([pair[k].loss for pair in repeats]) for k in (0, 1)))
     of_windows = np.array([np.nan if net.paired_error is None else net.paired_error for net in nets])
+    losses = [[net.loss, *(other.loss for first, other in repeats if first.index == net.index)] for net in nets]
+    seeds = np.array([len(one) for one in losses])
     return Truth(
-        loss=np.array([net.loss for net in nets]),
-        error=np.hypot(np.nan_to_num(of_windows), np.nan_to_num(of_seeds)),
+        loss=np.array([float(np.mean(one)) for one in losses]),
+        error=np.hypot(np.nan_to_num(of_windows), np.nan_to_num(of_seeds) / np.sqrt(seeds)),
         size=np.array([float(net.non_embedding) for net in nets]),
         group=[net.group for net in nets],
         log_cost=log_costs(asked),

@@ -137,7 +137,7 @@ def with_paired_errors(nets: Sequence[Net]) -> list[Net]:
             )
         losses = np.array([net.window_losses for net in own])  # (n, w)
         apart = losses - losses.mean(axis=0)
-        errors = error_of_mean(apart) if apart.shape[1] > 1 else np.full(len(own), np.nan)
+        errors = error_of_mean(apart)
         found += [msgspec.structs.replace(net, paired_error=float(e)) for net, e in zip(own, errors, strict=True)]
     return found
 

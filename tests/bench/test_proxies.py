@@ -13,7 +13,7 @@ import pytest
 
 from codesign.accuracy.proxy import shipped_network
 from codesign.bench import proxies, study_guesses
-from codesign.bench.proxies import SIZE, Truth, judged, run, split
+from codesign.bench.proxies import SIZE, Truth, judged, run, split, truth_of
 from codesign.bench.study_guesses import Guess, asked_of, law_guesses, score_guesses, supernet_guesses, training_guesses
 from codesign.bench.study_nets import Net, of_setting, read_nets, with_paired_errors, write_table
 from codesign.bench.study_plan import plan, sizes
@@ -215,6 +215,17 @@ def test_windows_of_one_recipe_are_the_same(nets: list[Net]) -> None:
     """Losses of other windows cannot be paired."""
     with pytest.raises(InputError, match="expected losses of the same windows"):
         with_paired_errors([nets[0], msgspec.structs.replace(nets[1], window_losses=(1.0,))])
+
+
+def test_seeds_are_averaged(space: SearchSpace, nets: list[Net]) -> None:
+    """A network trained twice counts with its mean loss, which is more certain than that of one training."""
+    true, repeats, _ = split(nets)
+    known = truth_of(asked_of(space, true), repeats)
+    ((first, second),) = repeats
+    assert known.loss[first.index] == pytest.approx((first.loss + second.loss) / 2)
+    others = [net.index for net in true if net.index != first.index]
+    np.testing.assert_array_equal(known.loss[others], [true[i].loss for i in others])
+    assert known.error[first.index] < known.error[others].min()
 
 
 def test_truth_of_some_networks(truth: Truth) -> None:
