@@ -38,7 +38,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         ("search tiny units", "unknown cost model (a path of your own ends in .toml) 'units'; known: edgebert_12nm, "),
         (
             "search tiny unit --proxy surogate",
-            "unknown proxy 'surogate'; known: fitted:FILE (what `codesign fit` wrote), module:function",
+            "unknown proxy 'surogate'; known: fitted:FILE (what `codesign fit` wrote: fitted to ",
         ),
         ("search tiny unit --proxy nowhere:f", "proxy 'nowhere:f': module 'nowhere' cannot be imported"),
         ("search tiny unit --algorithm random", "unknown algorithm 'random'; known: nsga2"),
@@ -46,7 +46,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         ("search tiny unit --budget -1", "budget: expected at least 1, got -1"),
         ("search tiny unit --population 1", "population: expected at least 2, got 1"),
         ("search tiny unit --seed -1", "seed: expected at least 0, got -1"),
-        ("search survey_lm_ffn_free unit", "or use a proxy that measures (--proxy module:function)"),
+        ("search survey_lm_ffn_free unit", "or use a proxy that measures (a supernet, or --proxy module:function)"),
         ("search none.toml unit", "none.toml: no such file"),
         ("search tiny none.toml", "none.toml: no such file"),
         ("search ./folder unit", "folder: cannot be read: [Errno 21] Is a directory"),

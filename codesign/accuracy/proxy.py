@@ -55,10 +55,10 @@ PUBLISHED = {
 }
 
 PATTERNS = {
-    f"{SUPERNET_AT}DIRECTORY": "measured with a trained network of yours: what `codesign train` wrote",
+    f"{SUPERNET_AT}DIRECTORY": "what `codesign train` wrote: measured with that network",
     "supernet...@WINDOWS": "the same on so many windows of text instead of 16, such as supernet@64",
     f"{SCORE_AT}NAME": "training-free, such as score:snip; an unknown NAME lists them",
-    f"{FITTED_AT}FILE": "fitted to what runs have measured: what `codesign fit` wrote",
+    f"{FITTED_AT}FILE": "what `codesign fit` wrote: fitted to what runs have measured",
     f"{TRAINED_AT}RECIPE": "each shape trained from scratch by a recipe",
     "module:function": "your own, see docs/accuracy.md",
 }
@@ -115,7 +115,8 @@ def resolve(proxy: str | Callable[[ModelShape], Any] | Proxy) -> Proxy:
 
         return Checked(published(proxy))
     if proxy not in SURROGATES:
-        raise unknown_name("proxy", proxy, described())
+        patterns = [f"{name} ({what})" for name, what in PATTERNS.items()]
+        raise unknown_name("proxy", proxy, [*SURROGATES, *SUPERNETS, *PUBLISHED, *patterns])
     # Here and not above: surrogates and trained networks are built on this module.
     from codesign.accuracy.surrogate import Surrogate, read_fit
 

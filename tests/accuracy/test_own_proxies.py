@@ -103,7 +103,7 @@ def test_names_that_lead_nowhere_are_refused(name: str, message: str, monkeypatc
 def test_unknown_name_lists_the_known_ones() -> None:
     """A misspelt proxy is answered with all names, and how to give one of your own."""
     with pytest.raises(
-        InputError, match=r"unknown proxy 'surogate'; known: fitted:FILE, .*module:function, .*surrogate, surrogate_txl"
+        InputError, match=r"unknown proxy 'surogate'; known: fitted:FILE .*module:function .*surrogate, surrogate_txl"
     ):
         resolve("surogate")
 
