@@ -121,7 +121,16 @@ def test_estimate_of_matmuls_counts_its_rows(tmp_path: Path) -> None:
 def test_lists_and_shown_files() -> None:
     """What can be named is listed, as text and JSON; a shown file is printed verbatim."""
     listed = json.loads(call("list", "--json"))
-    kinds = {"search spaces", "cost models", "recipes", "proxies", "algorithms", "export formats", "benchmarks"}
+    kinds = {
+        "search spaces",
+        "cost models",
+        "recipes",
+        "proxies",
+        "screens",
+        "algorithms",
+        "export formats",
+        "benchmarks",
+    }
     assert kinds == set(listed)
     printed = call("list")
     assert all(name in printed for entries in listed.values() for name in entries)
