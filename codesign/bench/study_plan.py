@@ -7,7 +7,7 @@ a group's size is a quantile of the pool's. How many are asked for changes nothi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -42,10 +42,12 @@ class Job:
 
 
 def plan(space: SearchSpace, count: int, repeats: int, draw_seed: int, training_seed: int) -> list[Job]:
-    """Return what is trained: `count` networks, then `repeats` of them (one a group, first to last) with another seed.
+    """Return what is trained: `count` networks, then `repeats` of these with another seed.
+
+    Repeated are those in groups (one a group, first to last), then the others, then all with a third seed, and so on.
 
     Raises:
-        InputError: fewer distinct shapes in the space than asked for, or more repeats than networks in groups.
+        InputError: fewer distinct shapes in the space than asked for.
     """
     sampler = Sampler(space, draw_seed)
     pool = sampler.shapes(np.random.default_rng((draw_seed, POOL_STREAM)), POOL)
@@ -53,12 +55,9 @@ def plan(space: SearchSpace, count: int, repeats: int, draw_seed: int, training_
         Job(index, group, setting, training_seed)
         for index, (group, setting) in enumerate(_drawn(settings(pool, sampler.stack), np.log(sizes(pool)), count))
     ]
-    grouped = [job for job in jobs if job.group != UNIFORM]
-    if repeats > len(grouped):
-        raise InputError(
-            f"repeats: expected at most {len(grouped)}, the networks in groups of equal size, got {repeats}"
-        )
-    return jobs + [Job(job.index, job.group, job.setting, training_seed + 1) for job in grouped[:repeats]]
+    in_turn = sorted(jobs, key=lambda job: job.group == UNIFORM)
+    again = ((in_turn[k % count], 1 + k // count) for k in range(repeats))
+    return jobs + [replace(job, seed=job.seed + further) for job, further in again]
 
 
 def sizes(shape: ModelShape) -> FloatArray:

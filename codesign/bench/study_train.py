@@ -56,7 +56,7 @@ class Trainings:
     count: int
     """Different networks."""
     repeats: int
-    """Of these, so many are trained with a second seed too."""
+    """Further trainings, of these with other seeds."""
     seed: int
     """Of which networks are drawn; that of the trainings is the recipe's."""
     part: tuple[int, int] = (0, 1)

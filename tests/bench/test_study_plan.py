@@ -41,22 +41,23 @@ def test_more_networks_are_the_same_and_others() -> None:
 
 
 def test_repeats_have_another_seed() -> None:
-    """One network a group is trained again, at the end of the plan."""
+    """Trained again are the networks in groups, then the others, then all with a third seed, at the end of the plan."""
     space = parse_space(SPACE, "small", "small.toml").content
-    jobs = plan(space, 9, 3, 0, 5)
-    again = jobs[9:]
+    jobs = plan(space, 5, 6, 0, 5)
+    again = jobs[5:]
     assert [(job.index, job.group, job.seed) for job in again] == [
         (1, "equal 1", 6),
         (3, "equal 2", 6),
-        (5, "equal 3", 6),
+        (0, "uniform", 6),
+        (2, "uniform", 6),
+        (4, "uniform", 6),
+        (1, "equal 1", 7),
     ]
     assert [job.setting for job in again] == [jobs[job.index].setting for job in again]
+    assert plan(space, 5, 2, 0, 5) == jobs[:7]
 
 
-@pytest.mark.parametrize(
-    ("count", "repeats", "message"), [(41, 0, "at most 40, the distinct shapes"), (4, 3, "at most 2")]
-)
-def test_too_many_are_refused(count: int, repeats: int, message: str) -> None:
-    """A space has only so many shapes, a plan so many networks to repeat."""
-    with pytest.raises(InputError, match=message):
-        plan(parse_space(SPACE, "small", "small.toml").content, count, repeats, 0, 0)
+def test_too_many_are_refused() -> None:
+    """A space has only so many shapes."""
+    with pytest.raises(InputError, match="at most 40, the distinct shapes"):
+        plan(parse_space(SPACE, "small", "small.toml").content, 41, 0, 0, 0)
