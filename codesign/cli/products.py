@@ -87,7 +87,7 @@ def bench(
     space: StudySpace = "sotu_lm",
     recipe: StudyRecipe = "sotu_study",
     count: Annotated[int, typer.Option(help="With --train-to: networks.", min=1)] = 24,
-    repeats: Annotated[int, typer.Option(help="With --train-to: further trainings of these, with other seeds.", min=0)] = 3,
+    repeats: Annotated[int, typer.Option(help="With --train-to: more trainings of these, other seeds.", min=0)] = 3,
     seed: Annotated[int, typer.Option(help="With --train-to: of which networks are drawn.")] = 0,
     part: Annotated[str, typer.Option(help="With --train-to: K/N, the K-th (from 0) of N processes.")] = "0/1",
     figures_to: Annotated[
