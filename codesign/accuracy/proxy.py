@@ -129,10 +129,12 @@ def network_directory(name: str) -> Path:
     Raises:
         InputError: there is none.
     """
+    from codesign.elastic.saved import CARD
+
     directory = shipped_network(name) if name in SUPERNETS else Path(name)
-    if not (directory / "supernet.json").exists():
+    if not (directory / CARD).exists():
         raise InputError(
-            f"{name}: expected the directory of a trained network (which has supernet.json, once `codesign train` is "
+            f"{name}: expected the directory of a trained network (which has {CARD}, once `codesign train` is "
             f"finished), or a shipped one: {', '.join(SUPERNETS)}"
         )
     return directory

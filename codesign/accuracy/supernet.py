@@ -73,7 +73,11 @@ class Supernet:
         Raises:
             ProxyError: a shape is no sub-network.
         """
-        return perplexity(self._measured(self._settings(shape)), self._extrapolated(shape))
+        return perplexity(self.apart(shape), self._extrapolated(shape))
+
+    def apart(self, shape: ModelShape) -> FloatArray:
+        """Return (n, w) what each of n shapes does on each window, see `_rows`; none is measured twice."""
+        return self._measured(self._settings(shape))
 
     def compare(
         self,
@@ -82,7 +86,7 @@ class Supernet:
         errors: Errors | None = None,  # noqa: ARG002 - the protocol's; paired windows tell more than the two errors
     ) -> FloatArray:
         """Return the standard error of the mean difference over windows; measures what it has not measured yet."""
-        return error_of_mean(self._measured(self._settings(shape)) - self._measured(self._settings(baseline)))
+        return error_of_mean(self.apart(shape) - self.apart(baseline))
 
     def full(self) -> Supernet | None:
         """Return the same network on FULL_WINDOWS windows; None where this one has as many."""

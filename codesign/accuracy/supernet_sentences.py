@@ -56,7 +56,7 @@ class SentenceSupernet(Supernet):
         Raises:
             ProxyError: a shape is no sub-network.
         """
-        wrong = self._measured(self._settings(shape))
+        wrong = self.apart(shape)
         rate, count = _rate(wrong), wrong.shape[1]
         error = np.sqrt((1 - rate) / (rate * count))  # binomial
         return Quality("error", rate, error, self._extrapolated(shape))
@@ -68,7 +68,7 @@ class SentenceSupernet(Supernet):
         errors: Errors | None = None,  # noqa: ARG002 - the protocol's; paired sentences tell more than the two errors
     ) -> FloatArray:
         """Return the standard error of ln(error / error of the baseline), paired by sentence (delta method)."""
-        ours, theirs = (self._measured(self._settings(one)) for one in (shape, baseline))
+        ours, theirs = (self.apart(one) for one in (shape, baseline))
         return error_of_mean(ours / _rate(ours)[:, None] - theirs / _rate(theirs)[:, None])
 
     @cached_property

@@ -1,73 +1,28 @@
 """The study: how every proxy ranks networks of one space that were trained on their own, and what choosing by it loses.
 
-Rows are told apart by `table`: "nets" says what was trained and how certain the truth is, "proxy" judges one proxy. All
-figures of a row are of the networks of which the proxy has an opinion; intervals resample networks.
+Rows are told apart by `table`: "nets" says what was trained and how certain the truth is, "proxy" judges one proxy (see
+`study_judge`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from codesign.bench.study_guesses import GUESSES, Asked, Guess, asked_of
+from codesign.bench.study_judge import FEWEST, SEED, Row, Truth, judged
 from codesign.bench.study_nets import Net, read_nets, write_table
-from codesign.bench.study_plan import UNIFORM
-from codesign.bench.study_ranks import (
-    best,
-    ceiling,
-    equal_parts,
-    inside,
-    interval,
-    regret,
-    resampled,
-    seed_deviation,
-    tau,
-)
+from codesign.bench.study_ranks import ceiling, seed_deviation
 from codesign.cost.estimate import estimate
 from codesign.cost.technology import read as read_technology
-from codesign.design import BoolArray, Design, FloatArray
+from codesign.design import Design, FloatArray
 from codesign.errors import InputError
 from codesign.space import SearchSpace
 from codesign.space_file import read_space
 
-Row = dict[str, Any]
-
-STRATA = 4
-TOP = 0.2
-FEWEST = 4
 COST_MODEL = "gemmini_40nm"
-SIZE = "score:parameters"
-"""The guess that others are compared with inside strata."""
-
-SEED = 0
-
-
-@dataclass(frozen=True)
-class Truth:
-    """What is known of n networks whoever guesses."""
-
-    loss: FloatArray  # (n,) nats a token
-    error: FloatArray  # (n,) standard error, of windows and of seeds where these are known
-    size: FloatArray  # (n,) non-embedding parameters
-    group: Sequence[str]  # (n,) of `study_plan`
-    log_cost: FloatArray  # (n,) ln EDP on the baseline's accelerator
-
-    def take(self, rows: BoolArray) -> Truth:
-        """Return some networks."""
-        group = [name for name, taken in zip(self.group, rows, strict=True) if taken]
-        return Truth(self.loss[rows], self.error[rows], self.size[rows], group, self.log_cost[rows])
-
-    def pairs(self) -> dict[str, BoolArray]:
-        """Return the sets of pairs in which ranks are judged, by the name of their column."""
-        everywhere = np.ones((len(self.loss), len(self.loss)), dtype=np.bool_)
-        drawn = np.array([-1 if name == UNIFORM else int(name.split()[-1]) for name in self.group])
-        return {"": everywhere, "_in_strata": inside(equal_parts(self.size, STRATA)), "_at_equal_size": inside(drawn),
-                "_top": inside(best(self.loss, TOP).astype(np.int64) - 1)}  # fmt: skip
 
 
 def run(path: Path, space_name: str, write_to: Path | None = None, networks: Sequence[Path] = ()) -> list[Row]:
@@ -99,7 +54,7 @@ def run(path: Path, space_name: str, write_to: Path | None = None, networks: Seq
         from codesign.bench.study_plot import write_plot
 
         write_table(write_to / "nets.csv", nets)
-        write_guesses(write_to / "guesses.csv", true, guesses)
+        write_guesses(write_to / "guesses.csv", true, truth, guesses)
         write_plot(write_to / "proxies.png", truth, guesses, rows)
     return rows
 
@@ -171,66 +126,10 @@ def about(nets: Sequence[Net], truth: Truth, repeats: Sequence[tuple[Net, Net]])
     }
 
 
-def judged(truth: Truth, guesses: Sequence[Guess]) -> list[Row]:
-    """Return one row a proxy, those that rank best first."""
-    size = next((guess.values for guess in guesses if guess.name == SIZE), truth.size)
-    counts = resampled(len(truth.loss), SEED)
-    rows = [_row(truth, guess, size, counts) for guess in guesses]
-    return sorted(rows, key=lambda row: -np.nan_to_num(row["kendall_tau"], nan=-2))
-
-
-def _row(truth: Truth, guess: Guess, size: FloatArray, counts: FloatArray) -> Row:
-    """All figures of one proxy."""
-    known = np.isfinite(guess.values)
-    row: Row = {"table": "proxy", "proxy": guess.name, "nets": int(known.sum())}
-    if row["nets"] < FEWEST:
-        return row | {"kendall_tau": float("nan"), "not_judged": f"fewer than {FEWEST} networks"}
-    part, values = truth.take(known), guess.values[known]
-    drawn, once = counts[:, known], np.ones((1, int(known.sum())))
-    sets = part.pairs()
-    for name, pairs in sets.items():
-        row[f"kendall_tau{name}"] = float(tau(values, part.loss, pairs, once)[0])
-    row["kendall_tau_low"], row["kendall_tau_high"] = interval(tau(values, part.loss, sets[""], drawn))
-    row["spearman"] = float(spearmanr(values, part.loss).statistic) if np.ptp(values) else float("nan")
-    row |= _against_size(part, values, size[known], drawn)
-    for stratum in range(STRATA):
-        alone = inside(np.where(equal_parts(part.size, STRATA) == stratum, 0, -1))
-        row[f"kendall_tau_stratum_{stratum + 1}"] = float(tau(values, part.loss, alone, once)[0])
-    lost = regret(part.log_cost, values, part.loss)
-    return row | {
-        "pairs_in_strata": _pairs(sets["_in_strata"]),
-        "pairs_at_equal_size": _pairs(sets["_at_equal_size"]),
-        "top_nets": int(best(part.loss, TOP).sum()),
-        "hypervolume_ratio": lost.hypervolume_ratio,
-        "regret_nats": lost.nats,
-        "front": lost.chosen,
-        "seconds": guess.seconds,
-        "refused": guess.refused,
-    }
-
-
-def _against_size(truth: Truth, values: FloatArray, size: FloatArray, counts: FloatArray) -> Row:
-    """Interval of the tau inside strata, and how much more it is than that of non-embedding parameters."""
-    pairs = truth.pairs()["_in_strata"]
-    ours, theirs = (tau(column, truth.loss, pairs, counts) for column in (values, size))
-    once = np.ones((1, len(values)))
-    gain = tau(values, truth.loss, pairs, once)[0] - tau(size, truth.loss, pairs, once)[0]
-    found = {"kendall_tau_in_strata": interval(ours), "gain_over_size_in_strata": interval(ours - theirs)}
-    bounds = {
-        f"{name}_{end}": value for name, both in found.items() for end, value in zip(("low", "high"), both, strict=True)
-    }
-    return {"gain_over_size_in_strata": float(gain), **bounds}
-
-
-def _pairs(pairs: BoolArray) -> int:
-    """Count the pairs of a symmetric set, which has a network with itself too."""
-    return int((pairs.sum() - np.trace(pairs)) // 2)
-
-
-def write_guesses(path: Path, nets: Sequence[Net], guesses: Sequence[Guess]) -> None:
-    """Write what every proxy said of every network, with its loss."""
+def write_guesses(path: Path, nets: Sequence[Net], truth: Truth, guesses: Sequence[Guess]) -> None:
+    """Write what every proxy said of every network, with its loss, which is the mean over its seeds."""
     import pandas as pd
 
-    columns = {"index": [net.index for net in nets], "loss": [net.loss for net in nets]}
+    columns = {"index": [net.index for net in nets], "loss": truth.loss}
     table = pd.DataFrame(columns | {guess.name: guess.values for guess in guesses})  # noqa: PD011 - a field of ours
     table.to_csv(path, index=False, float_format="%.6g")

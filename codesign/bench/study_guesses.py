@@ -14,7 +14,7 @@ from codesign.accuracy.fitted import fit
 from codesign.accuracy.fitted_features import Features, gene_features, shape_features, side_by_side
 from codesign.accuracy.proxy import SUPERNET_AT, SURROGATES, TRAINED_AT, shipped_network
 from codesign.accuracy.scores import SCORES, ScoreProxy, score_table
-from codesign.accuracy.supernet import SCREENING_WINDOWS, Supernet
+from codesign.accuracy.supernet import FULL_WINDOWS, SCREENING_WINDOWS, Supernet
 from codesign.accuracy.surrogate import read_fit, terms
 from codesign.bench.study_nets import Net, genomes_of
 from codesign.design import FloatArray, IntArray, ModelShape
@@ -23,9 +23,6 @@ from codesign.elastic.setting import settings
 from codesign.errors import ProxyError
 from codesign.parameters import parameters
 from codesign.space import SearchSpace
-
-FULL_WINDOWS = 256
-"""Of the supernet's measurement beside the screening one."""
 
 SMOOTHED_SHAPES = 300
 """Random shapes that the supernet measures to fit what smooths it; the networks of the study are not among them."""

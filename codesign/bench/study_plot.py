@@ -13,8 +13,8 @@ from codesign.errors import InputError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from codesign.bench.proxies import Truth
     from codesign.bench.study_guesses import Guess
+    from codesign.bench.study_judge import Truth
 
 SIZE_INCHES = (12.0, 6.5)
 DOTS = 110
@@ -32,7 +32,7 @@ def write_plot(path: Path, truth: Truth, guesses: Sequence[Guess], rows: Sequenc
         path: of the file.
         truth: of the networks.
         guesses: what the proxies said.
-        rows: of `proxies.judged`, best first, among others.
+        rows: of `study_judge.judged`, best first, among others.
 
     Raises:
         InputError: matplotlib is not installed, or the file cannot be written.

@@ -17,7 +17,7 @@ from codesign.accuracy.supernet import FULL_WINDOWS, SCREENING_WINDOWS, Supernet
 from codesign.design import ModelShape
 from codesign.space_file import read_space
 from codesign.text.corpus import shipped
-from codesign.text.ngrams import count_ngrams, kneser_ney, ngram_baselines
+from codesign.text.ngrams import fitted, ngram_baselines
 from codesign.text.packing import TokenStream, pack, word_perplexity
 from codesign.text.tokenizer import shipped_tokenizer
 
@@ -66,11 +66,9 @@ def _ngrams(train: TokenStream, validation: TokenStream, vocabulary: int) -> lis
 
 def _same_windows(network: Supernet, shape: ModelShape, train: TokenStream, validation: TokenStream) -> dict[str, Any]:
     """The 4-gram on the windows that the network is measured on, paired; it sees what stands before a window too."""
-    network.predict(shape)
-    (ours,) = network.losses.values()  # (w,)
-    vocabulary, window, order = network.card.tokenizer, network.card.window, max(ORDERS)
-    model = kneser_ney(count_ngrams(train.tokens, vocabulary, order), vocabulary, order)
-    losses = -np.log(model.probabilities(validation.tokens))[1:]
+    (ours,) = network.apart(shape)  # (w,)
+    window, order = network.card.window, max(ORDERS)
+    losses = fitted(train.tokens, network.card.tokenizer, order).losses(validation.tokens)[1:]
     count = (len(validation.tokens) - 1) // window
     theirs = losses[: count * window].reshape(count, window).mean(axis=1)[network.spread_over(count)]
     loss, apart = float(theirs.mean()), ours - theirs

@@ -74,6 +74,10 @@ class NgramModel:
     levels: tuple[_Smoothed, ...]
     """Orders 2 to `order`."""
 
+    def losses(self, tokens: Tokens) -> Floats:
+        """Return -ln of the probability of each token of a text given the tokens before it, in nats, shape (t,)."""
+        return -np.log(self.probabilities(tokens))
+
     def probabilities(self, tokens: Tokens) -> Floats:
         """Return the probability of each token of a text given the tokens before it, shape (t,)."""
         ids = tokens.astype(np.int64)
@@ -109,6 +113,15 @@ def ngram_baselines(
     counted = count_ngrams(stream_train.tokens, vocabulary, max(orders, default=1))
     _check_tokens(stream_test.tokens, vocabulary, "test text")
     return [_baseline(kneser_ney(counted, vocabulary, order), stream_test) for order in orders]
+
+
+def fitted(tokens: Tokens, vocabulary: int, order: int) -> NgramModel:
+    """Fit an n-gram model of one order to a text.
+
+    Raises:
+        InputError: what `count_ngrams` and `kneser_ney` refuse.
+    """
+    return kneser_ney(count_ngrams(tokens, vocabulary, order), vocabulary, order)
 
 
 def count_ngrams(tokens: Tokens, vocabulary: int, highest: int) -> tuple[Level, ...]:
@@ -198,7 +211,7 @@ def _find(keys: Ids, context: Ids, tokens: Ids, vocabulary: int) -> Ids:
 
 
 def _baseline(model: NgramModel, stream: TokenStream) -> NgramBaseline:
-    loss = float(-np.log(model.probabilities(stream.tokens)).mean())
+    loss = float(model.losses(stream.tokens).mean())
     tokens = len(stream.tokens)
     return NgramBaseline(
         model.order, tokens, stream.words, loss, math.exp(loss), word_perplexity(loss, tokens, stream.words)

@@ -9,10 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from codesign.errors import InputError
-from codesign.text.ngrams import count_ngrams, kneser_ney
+from codesign.text.ngrams import fitted
 from codesign.text.packing import word_perplexity
 from codesign.training.data import TrainingText
 from codesign.training.log import Log, read_log
@@ -60,10 +58,9 @@ def ngram_figures(text: TrainingText, evaluation: EvaluationTable) -> dict[str, 
     try:
         if len(train) > MOST_TOKENS:
             raise InputError(f"{len(train):,} training tokens: expected at most {MOST_TOKENS:,} to count")
-        model = kneser_ney(count_ngrams(train, vocabulary, ORDER), vocabulary, ORDER)
+        losses = fitted(train, vocabulary, ORDER).losses(validation.tokens)
     except InputError as error:
         return {"order": ORDER, "left_out": str(error)}
-    losses = -np.log(model.probabilities(validation.tokens))
     targets = text.validation_windows[: evaluation.windows, 1:].size
     measured, whole = float(losses[1 : targets + 1].mean()), float(losses.mean())
     of_words = len(validation.tokens), validation.words

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 
 from codesign.accuracy.proxy import shipped_network
 from codesign.bench import proxies, study_guesses
-from codesign.bench.proxies import SIZE, Truth, judged, run, split, truth_of
+from codesign.bench.proxies import run, split, truth_of
 from codesign.bench.study_guesses import Guess, asked_of, law_guesses, score_guesses, supernet_guesses, training_guesses
 from codesign.bench.study_nets import Net, of_setting, read_nets, with_paired_errors, write_table
 from codesign.bench.study_plan import plan, sizes
@@ -64,52 +63,9 @@ def nets(space: SearchSpace) -> list[Net]:
     return made_up(space, COUNT)
 
 
-@pytest.fixture(scope="module")
-def truth(nets: list[Net]) -> Truth:
-    """Return what is known of the sixteen; the cost rises with the size."""
-    first = nets[:COUNT]
-    size = np.array([float(net.non_embedding) for net in first])
-    loss = np.array([net.loss for net in first])
-    return Truth(loss, np.full(COUNT, 0.01), size, [net.group for net in first], np.log(size))
-
-
 def test_paired_errors_leave_out_what_all_find_hard(nets: list[Net]) -> None:
     """Windows differ by half a nat, networks inside them by a thousandth: the paired error is as small."""
     assert all(net.paired_error is not None and net.paired_error < 2e-3 for net in nets)
-
-
-def test_a_perfect_proxy_is_perfect(truth: Truth) -> None:
-    """Tau 1 everywhere, nothing lost on the front, and a gain over size."""
-    size = Guess(SIZE, -truth.size, 0.0)
-    first, second = judged(truth, [size, Guess("perfect", np.exp(truth.loss), 3.0, refused=True)])
-    assert (first["proxy"], second["proxy"]) == ("perfect", SIZE)
-    for part in ("", "_in_strata", "_at_equal_size", "_top", "_low", "_high", "_stratum_1", "_stratum_4"):
-        assert first[f"kendall_tau{part}"] == 1.0
-    assert (first["spearman"], first["hypervolume_ratio"], first["regret_nats"]) == (pytest.approx(1.0), 1.0, 0.0)
-    assert (first["seconds"], first["refused"], first["nets"], first["top_nets"]) == (3.0, True, COUNT, 4)
-    assert first["gain_over_size_in_strata"] == pytest.approx(1 - second["kendall_tau_in_strata"])
-    assert second["gain_over_size_in_strata"] == second["gain_over_size_in_strata_low"] == 0.0
-    assert first["gain_over_size_in_strata_low"] > 0
-    assert (first["pairs_in_strata"], first["pairs_at_equal_size"]) == (4 * 6, 4 * 1)
-
-
-def test_a_reversed_proxy_is_worst(truth: Truth) -> None:
-    """Tau -1, and its front has worse networks."""
-    (row,) = judged(truth, [Guess("reversed", -truth.loss, 0.0)])
-    assert row["kendall_tau"] == row["kendall_tau_in_strata"] == -1.0
-    assert row["hypervolume_ratio"] < 1
-    assert row["regret_nats"] > 0
-
-
-def test_a_proxy_is_judged_where_it_has_an_opinion(truth: Truth) -> None:
-    """Networks without a guess are left out, a guess that is the same for all has no tau, too few are not judged."""
-    some = np.where(np.arange(COUNT) < 10, truth.loss, np.nan)
-    few = np.where(np.arange(COUNT) < 3, truth.loss, np.nan)
-    guesses = [Guess("some", some, 0.0), Guess("flat", np.ones(COUNT), 0.0), Guess("few", few, 0.0)]
-    rows = {row["proxy"]: row for row in judged(truth, guesses)}
-    assert (rows["some"]["nets"], rows["some"]["kendall_tau"]) == (10, 1.0)
-    assert np.isnan(rows["flat"]["kendall_tau"])
-    assert rows["few"]["not_judged"] == "fewer than 4 networks"
 
 
 def test_the_longest_recipe_is_the_truth(nets: list[Net]) -> None:
@@ -175,7 +131,7 @@ def judge(space: SearchSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     def guesses(asked: study_guesses.Asked) -> list[Guess]:
         loss = np.array([net.loss for net in asked.nets])
         size = np.array([float(net.non_embedding) for net in asked.nets])
-        return [Guess("perfect", loss, 1.0), Guess(SIZE, -size, 0.0)]
+        return [Guess("perfect", loss, 1.0), Guess("score:parameters", -size, 0.0)]
 
     monkeypatch.setattr(proxies, "GUESSES", (guesses,))
 
@@ -226,10 +182,3 @@ def test_seeds_are_averaged(space: SearchSpace, nets: list[Net]) -> None:
     others = [net.index for net in true if net.index != first.index]
     np.testing.assert_array_equal(known.loss[others], [true[i].loss for i in others])
     assert known.error[first.index] < known.error[others].min()
-
-
-def test_truth_of_some_networks(truth: Truth) -> None:
-    """Taking networks takes all that is known of them."""
-    part = truth.take(np.arange(COUNT) < 5)
-    assert (len(part.loss), len(part.group)) == (5, 5)
-    assert replace(part, loss=truth.loss[:5]).group == truth.group[:5]

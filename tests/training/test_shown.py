@@ -51,7 +51,7 @@ def test_the_ngram_is_measured_once(
     figures = ngram_line.logged(directory)
     assert figures == ngram_line.ngram_figures(training_text(recipe.content.text), recipe.content.evaluation)
     assert command.record(stopped)["ngram"] == figures
-    monkeypatch.delattr(ngram_line, "count_ngrams")
+    monkeypatch.delattr(ngram_line, "fitted")
     for _ in range(2):
         shown = command.lines(train(space, recipe, directory, resume=True))
         assert [line.split()[0] for line in shown[:-1]] == ["largest", "smallest", "random", "4-gram"]
