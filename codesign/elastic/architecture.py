@@ -14,6 +14,10 @@ from codesign.errors import InputError
 Task = Literal["language_model", "classification", "span_answers"]
 Removal = Literal["unstructured", "rows", "heads"]
 NumberFormat = Literal["integer", "adaptivfloat"]
+KeptBy = Literal["magnitude", "movement"]
+
+MOVEMENT_SCORES = "scores."
+"""Beginning of the names of movement scores among the parameters of an elastic model."""
 
 
 class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -61,6 +65,10 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     removal: Removal = "unstructured"
     """What a density removes: single weights; rows (all weights of one input, as `Family.structured`); or whole
     heads of the attention and inner units of the FFN."""
+    kept_by: KeptBy = "magnitude"
+    """What a density keeps: the largest weights (Han 2015), or the highest of scores that are trained beside the
+    weights and say which move away from zero (Sanh 2020). The scores are part of the elastic model, and of no
+    sub-network."""
     number_format: NumberFormat = "integer"
     """Of weights and activations that have bits."""
     exponent_bits: int = 0

@@ -12,10 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from codesign.elastic.architecture import MOVEMENT_SCORES
 from codesign.training.recipe import MuonTable, OptimiserTable, Recipe
 
-NOT_INSIDE = ("tokens", "positions", "segments", "heads.", "spans.")
-"""Beginnings of the names of matrices that AdamW trains: tables of embeddings, output layers (Jordan 2024), spans."""
+NOT_INSIDE = ("tokens", "positions", "segments", "heads.", "spans.", MOVEMENT_SCORES)
+"""Beginnings of the names of matrices that AdamW trains: tables of embeddings, output layers (Jordan 2024), spans,
+movement scores, which are no map: each is compared with others."""
 
 
 class Optimiser:
@@ -25,7 +27,7 @@ class Optimiser:
         inside = {name for name, p in parameters.items() if p.dim() == 2 and not name.startswith(NOT_INSIDE)}
         chosen = inside if recipe.muon.learning_rate else set()
         rest = {name: p for name, p in parameters.items() if name not in chosen}
-        self._methods: list[torch.optim.Optimizer] = [_adamw(rest, recipe.optimiser)] if rest else []
+        self._methods: list[torch.optim.Optimizer] = [_adamw(rest, recipe)] if rest else []
         if chosen:
             self._methods.append(_muon([parameters[name] for name in sorted(chosen)], recipe))
         self._highest = [[group["lr"] for group in method.param_groups] for method in self._methods]
@@ -44,13 +46,31 @@ class Optimiser:
         return found
 
 
-def _adamw(parameters: Mapping[str, nn.Parameter], table: OptimiserTable) -> torch.optim.AdamW:
-    """AdamW (Loshchilov and Hutter 2019); vectors (biases, norms) and learned spans are not decayed."""
-    decayed = {name for name, p in parameters.items() if p.dim() >= 2 and not name.startswith("spans.")}
-    groups = [
+def clip(parameters: Mapping[str, nn.Parameter], most: float) -> Tensor:
+    """Cut the norm of the gradients to `most` and return what it was; movement scores are cut as much, and not counted.
+
+    A score's gradient is that of its weight times the weight, so it is not finite only where the weight's is not; cut
+    by the same factor, it remains so. Counted, it would slow the weights. AdamW takes the scores' scale away again.
+    """
+    counted = [p.grad for name, p in parameters.items() if p.grad is not None and not name.startswith(MOVEMENT_SCORES)]
+    norm = nn.utils.get_total_norm(counted)
+    nn.utils.clip_grads_with_norm_(parameters.values(), most, norm)
+    return norm
+
+
+def _adamw(parameters: Mapping[str, nn.Parameter], recipe: Recipe) -> torch.optim.AdamW:
+    """AdamW (Loshchilov and Hutter 2019); vectors (biases, norms), learned spans and movement scores do not decay."""
+    table: OptimiserTable = recipe.optimiser
+    scores = {name for name in parameters if name.startswith(MOVEMENT_SCORES)}
+    decayed = {name for name, p in parameters.items() if p.dim() >= 2 and not name.startswith("spans.")} - scores
+    others = parameters.keys() - decayed - scores
+    groups: list[dict[str, Any]] = [
         {"params": [p for name, p in parameters.items() if name in decayed], "weight_decay": table.weight_decay},
-        {"params": [p for name, p in parameters.items() if name not in decayed], "weight_decay": 0.0},
+        {"params": [p for name, p in parameters.items() if name in others], "weight_decay": 0.0},
     ]
+    if scores and recipe.movement is not None:
+        own = {"weight_decay": 0.0, "lr": recipe.movement.learning_rate}
+        groups.append({"params": [p for name, p in parameters.items() if name in scores], **own})
     return torch.optim.AdamW(
         groups, lr=table.learning_rate, betas=(table.beta1, table.beta2), eps=table.epsilon, fused=True
     )
