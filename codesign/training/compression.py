@@ -68,8 +68,8 @@ def check_compression(recipe: Recipe, family: Family, choices: Mapping[str, tupl
         return
     if table.removal == "heads":
         if not family.structured:
-            raise InputError(f"{_HEADS}: expected family.structured = true in the space, whose costs else count removed "
-                             "weights as single ones, got false")  # fmt: skip
+            raise InputError(f"{_HEADS}: expected family.structured = true in the space, whose costs else count "
+                             "removed weights as single ones, got false")  # fmt: skip
         if not thins:
             raise InputError(f"{_HEADS}: {_NO_DENSITY}")
         check_whole(choices)
