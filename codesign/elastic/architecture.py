@@ -189,11 +189,19 @@ def check_architecture(architecture: Architecture) -> None:
         raise InputError("pooling: expected mean in a decoder, whose first token sees only itself, got first")
     if architecture.exits and not classifier:
         raise InputError(f"exits: expected false for {architecture.task}, got true; only classifiers have exits")
-    adaptive = architecture.number_format == "adaptivfloat"
-    if adaptive != (architecture.exponent_bits > 0) or architecture.exponent_bits == 1:
-        # With one bit, AdaptivFloat's lowest exponent would lie above its highest.
+    check_number_format(architecture.number_format, architecture.exponent_bits)
+
+
+def check_number_format(number_format: NumberFormat, exponent_bits: int) -> None:
+    """Refuse exponents of integers, and AdaptivFloat without.
+
+    Raises:
+        InputError: says what was expected and what came.
+    """
+    # With one bit, AdaptivFloat's lowest exponent would lie above its highest.
+    if (number_format == "adaptivfloat") != (exponent_bits > 0) or exponent_bits == 1:
         raise InputError(f"exponent_bits: expected at least 2 for adaptivfloat and 0 for integer, "
-                         f"got {architecture.exponent_bits} for {architecture.number_format}")  # fmt: skip
+                         f"got {exponent_bits} for {number_format}")  # fmt: skip
 
 
 def check_setting(architecture: Architecture, setting: Setting) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 from codesign.design import Family
+from codesign.elastic.architecture import check_number_format
 from codesign.elastic.setting import check_whole
 from codesign.errors import InputError
 
@@ -66,6 +67,7 @@ def check_compression(recipe: Recipe, family: Family, choices: Mapping[str, tupl
         raise InputError(f"[movement]: {_NO_DENSITY}")
     if table is None:
         return
+    check_number_format(table.number_format, table.exponent_bits)
     if table.removal == "heads":
         if not family.structured:
             raise InputError(f"{_HEADS}: expected family.structured = true in the space, whose costs else count "

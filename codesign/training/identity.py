@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from codesign.design_file import ACCELERATOR_FIELDS
-from codesign.elastic.architecture import Architecture, architecture_of, check_architecture, family_of
+from codesign.elastic.architecture import Architecture, architecture_of, family_of
 from codesign.elastic.saved import Card
 from codesign.errors import InputError
 from codesign.space import SearchSpace
@@ -50,7 +50,6 @@ def identity_of(space: SearchSpace, recipe: Recipe, text: Text, start: Card | No
         **parts_of(recipe),
     )
     try:
-        check_architecture(architecture)
         check_compression(recipe, space.family, space.choices())
     except InputError as error:
         raise InputError(f"search space {space.name}, by this recipe: {error}") from None
