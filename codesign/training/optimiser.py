@@ -2,6 +2,7 @@
 
 Muon (Jordan 2024) takes the momentum of a matrix to the nearest orthogonal one, so that all directions learn at
 the same pace. In short trainings that is worth much (docs/accuracy.md, "Optimiser").
+Movement scores, which are no weights, go down their gradient.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from codesign.elastic.architecture import MOVEMENT_SCORES
 from codesign.training.recipe import MuonTable, OptimiserTable, Recipe
 
 NOT_INSIDE = ("tokens", "positions", "segments", "heads.", "spans.", MOVEMENT_SCORES)
-"""Beginnings of the names of matrices that AdamW trains: tables of embeddings, output layers (Jordan 2024), spans,
-movement scores, which are no map: each is compared with others."""
+"""Beginnings of the names of matrices that Muon does not train: tables of embeddings, output layers (Jordan 2024),
+spans, movement scores."""
 
 
 class Optimiser:
@@ -26,10 +27,16 @@ class Optimiser:
     def __init__(self, parameters: Mapping[str, nn.Parameter], recipe: Recipe) -> None:
         inside = {name for name, p in parameters.items() if p.dim() == 2 and not name.startswith(NOT_INSIDE)}
         chosen = inside if recipe.muon.learning_rate else set()
-        rest = {name: p for name, p in parameters.items() if name not in chosen}
-        self._methods: list[torch.optim.Optimizer] = [_adamw(rest, recipe)] if rest else []
+        scores = {name: p for name, p in parameters.items() if name.startswith(MOVEMENT_SCORES)}
+        rest = {name: p for name, p in parameters.items() if name not in {*chosen, *scores}}
+        self._methods: list[torch.optim.Optimizer] = [_adamw(rest, recipe.optimiser)] if rest else []
         if chosen:
             self._methods.append(_muon([parameters[name] for name in sorted(chosen)], recipe))
+        if scores:
+            # Plain descent adds up -dL/dW W (Sanh 2020). They begin at 0 and only their order counts, so any rate does.
+            # AdamW makes steps of equal length: a small weight that hardly moves would score as high as others. What it
+            # kept was worse (docs/accuracy.md, "Pruning and rounding").
+            self._methods.append(torch.optim.SGD(list(scores.values()), lr=1.0))
         self._highest = [[group["lr"] for group in method.param_groups] for method in self._methods]
         self._method_of = {p: m for m in self._methods for group in m.param_groups for p in group["params"]}
 
@@ -49,8 +56,8 @@ class Optimiser:
 def clip(parameters: Mapping[str, nn.Parameter], most: float) -> Tensor:
     """Cut the norm of the gradients to `most` and return what it was; movement scores are cut as much, and not counted.
 
-    A score's gradient is that of its weight times the weight, so it is not finite only where the weight's is not; cut
-    by the same factor, it remains so. Counted, it would slow the weights. AdamW takes the scores' scale away again.
+    A score's gradient is that of its weight times the weight. Cut by the same factor it stays so: a score adds up what
+    its weight was told to do. Counted, it would slow the weights. It is finite wherever theirs are.
     """
     counted = [p.grad for name, p in parameters.items() if p.grad is not None and not name.startswith(MOVEMENT_SCORES)]
     norm = nn.utils.get_total_norm(counted)
@@ -58,19 +65,13 @@ def clip(parameters: Mapping[str, nn.Parameter], most: float) -> Tensor:
     return norm
 
 
-def _adamw(parameters: Mapping[str, nn.Parameter], recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW (Loshchilov and Hutter 2019); vectors (biases, norms), learned spans and movement scores do not decay."""
-    table: OptimiserTable = recipe.optimiser
-    scores = {name for name in parameters if name.startswith(MOVEMENT_SCORES)}
-    decayed = {name for name, p in parameters.items() if p.dim() >= 2 and not name.startswith("spans.")} - scores
-    others = parameters.keys() - decayed - scores
-    groups: list[dict[str, Any]] = [
+def _adamw(parameters: Mapping[str, nn.Parameter], table: OptimiserTable) -> torch.optim.AdamW:
+    """AdamW (Loshchilov and Hutter 2019); vectors (biases, norms) and learned spans are not decayed."""
+    decayed = {name for name, p in parameters.items() if p.dim() >= 2 and not name.startswith("spans.")}
+    groups = [
         {"params": [p for name, p in parameters.items() if name in decayed], "weight_decay": table.weight_decay},
-        {"params": [p for name, p in parameters.items() if name in others], "weight_decay": 0.0},
+        {"params": [p for name, p in parameters.items() if name not in decayed], "weight_decay": 0.0},
     ]
-    if scores and recipe.movement is not None:
-        own = {"weight_decay": 0.0, "lr": recipe.movement.learning_rate}
-        groups.append({"params": [p for name, p in parameters.items() if name in scores], **own})
     return torch.optim.AdamW(
         groups, lr=table.learning_rate, betas=(table.beta1, table.beta2), eps=table.epsilon, fused=True
     )

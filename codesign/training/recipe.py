@@ -9,7 +9,7 @@ import msgspec
 
 from codesign import files
 from codesign.errors import InputError
-from codesign.training.compression import CompressionTable, MovementTable
+from codesign.training.compression import CompressionTable
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Natural = Annotated[int, msgspec.Meta(ge=0)]
@@ -158,10 +158,8 @@ class Recipe(_Table, frozen=True, kw_only=True):
     sandwich: SandwichTable
     spans: SpanTable
     pruning: PruningTable
-    movement: MovementTable | None = None
-    """Left out where the largest weights are kept."""
     compression: CompressionTable | None = None
-    """Left out where densities remove what the family says, and bits are of integers."""
+    """Left out where densities keep the largest of what the family says, and bits are of integers."""
     evaluation: EvaluationTable
     checkpoint: CheckpointTable
 

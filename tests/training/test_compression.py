@@ -19,6 +19,7 @@ from codesign.elastic.weights import weights_of
 from codesign.errors import CodesignError, InputError
 from codesign.space_file import parse_space
 from codesign.training import checkpoint
+from codesign.training.compression import parts_of
 from codesign.training.errors import TrainingError
 from codesign.training.loop import train
 from codesign.training.recipe import Recipe
@@ -26,11 +27,19 @@ from codesign.training.sampling import Sampler, largest_shape
 from tests.training.conftest import SPACE, MakeRecipe, Space, stop_after, weights, write_recipe
 from tests.training.test_publish import verbatim
 
-MOVEMENT: dict[str, Any] = {"movement": {"learning_rate": 0.01}}
-HEADS: dict[str, Any] = {"compression": {"removal": "heads", "number_format": "integer", "exponent_bits": 0}}
-ADAPTIVFLOAT: dict[str, Any] = {
-    "compression": {"removal": "family", "number_format": "adaptivfloat", "exponent_bits": 3}
-}
+PLAIN = {"removal": "family", "kept_by": "magnitude", "number_format": "integer", "exponent_bits": 0}
+
+
+def table(**values: Any) -> dict[str, Any]:
+    """The table of a recipe, with some values that are not those of a recipe without it."""
+    return {"compression": PLAIN | values}
+
+
+MOVEMENT = table(kept_by="movement")
+HEADS = table(removal="heads")
+MOVING_HEADS = table(removal="heads", kept_by="movement")
+ADAPTIVFLOAT = table(number_format="adaptivfloat", exponent_bits=3)
+MOVING_FLOATS = table(kept_by="movement", number_format="adaptivfloat", exponent_bits=3)
 
 
 def compressed_space(model: str = "", *, structured: bool = False, heads: str = "2", densities: bool = True) -> Space:
@@ -94,8 +103,8 @@ def test_resuming_with_scores_gives_equal_bits(tmp_path: Path, make_recipe: Make
     ("changes", "message"),
     [
         ({}, r"architecture\.kept_by: magnitude here, movement there"),
-        ({"movement": {"learning_rate": 0.02}}, r"recipe\.movement\.learning_rate: 0\.02 here, 0\.01 there"),
-        (MOVEMENT | ADAPTIVFLOAT, r"architecture\.number_format: adaptivfloat here, integer there"),
+        (table(), r"recipe\.compression\.kept_by: magnitude here, movement there"),
+        (MOVING_FLOATS, r"architecture\.number_format: adaptivfloat here, integer there"),
     ],
 )
 def test_another_way_to_compress_is_another_training(
@@ -108,12 +117,12 @@ def test_another_way_to_compress_is_another_training(
         train(space, make_recipe(changes), tmp_path, resume=True)
 
 
-@pytest.mark.parametrize("changes", [MOVEMENT, MOVEMENT | HEADS, HEADS, MOVEMENT | ADAPTIVFLOAT])
+@pytest.mark.parametrize("changes", [MOVEMENT, MOVING_HEADS, HEADS, MOVING_FLOATS])
 def test_what_is_published_is_what_was_trained(
     tmp_path: Path, make_recipe: MakeRecipe, changes: dict[str, Any]
 ) -> None:
     """A pruned sub-network, loaded or extracted, has the logits of the trained one with weights in half precision."""
-    space = compressed_space(BITS, structured="compression" in changes)
+    space = compressed_space(BITS, structured=changes["compression"]["removal"] == "heads")
     train(space, verbatim(make_recipe(changes)), tmp_path / "run")
     model, card = saved.load(tmp_path / "run")
     trained = Elastic(card.architecture)
@@ -129,14 +138,13 @@ def test_what_is_published_is_what_was_trained(
         network = extract(model, setting)
         torch.testing.assert_close(network(tokens), expected, rtol=0, atol=1e-5)
     assert not any(MOVEMENT_SCORES in name for name in network.state_dict())
-    assert (card.architecture.kept_by == "movement") == ("movement" in changes)
-    if changes in (MOVEMENT | HEADS, HEADS):
+    assert card.architecture.kept_by == changes["compression"]["kept_by"]
+    if changes in (MOVING_HEADS, HEADS):
         stays = network.layers[0]["output"].weight.view(8, 2, 8) != 0
         assert stays.any(dim=2).any(dim=0).tolist().count(True) == 1
-    if "compression" in changes:
-        proxy = Supernet("own", tmp_path / "run")
-        proxy.check(space.content.family, space.content.choices())
-        assert float(proxy.predict(largest_shape(space.content)).value[0]) > 1
+    proxy = Supernet("own", tmp_path / "run")
+    proxy.check(space.content.family, space.content.choices())
+    assert float(proxy.predict(largest_shape(space.content)).value[0]) > 1
 
 
 def test_a_network_by_magnitude_knows_no_scores(tmp_path: Path, make_recipe: MakeRecipe) -> None:
@@ -155,11 +163,10 @@ def test_a_trained_network_can_be_pruned_another_way(
 ) -> None:
     """A training that begins with a network has its weights, and its scores where both have some; else they are 0."""
     space, still = compressed_space(), {"steps": 1, "optimiser.warmup_steps": 0, "optimiser.learning_rate": 1e-12,
+                                        "optimiser.clip": 1e-12, "muon.learning_rate": 0.0,
                                         "pruning.start_step": 0, "pruning.ramp_steps": 0}  # fmt: skip
-    if then:
-        still = still | {"movement": {"learning_rate": 1e-12}}
     train(space, make_recipe(first), tmp_path / "first")
-    train(space, make_recipe(still | {"muon.learning_rate": 0.0}), tmp_path / "then", source=tmp_path / "first")
+    train(space, make_recipe(still | then), tmp_path / "then", source=tmp_path / "first")
     before, after = of_last_step(tmp_path / "first"), of_last_step(tmp_path / "then")
     assert any(name.startswith(MOVEMENT_SCORES) for name in after) == bool(then)
     for name, value in after.items():
@@ -170,17 +177,16 @@ def test_a_trained_network_can_be_pruned_another_way(
 @pytest.mark.parametrize(
     ("space", "changes", "message"),
     [
-        (compressed_space(densities=False), MOVEMENT, r"\[movement\]: expected an attention_density or .* got none"),
+        (compressed_space(densities=False), MOVEMENT, r'kept_by = "movement": expected an .* got none'),
         (compressed_space(), HEADS, r'removal = "heads": expected family\.structured = true in the space'),
         (compressed_space(structured=True, heads="3"), HEADS, "attention_density: expected a whole number of heads .* "
                                                               "got 0.5 of 3"),
         (compressed_space(), ADAPTIVFLOAT, r"of at least exponent_bits \+ 1 = 4 in the space, got none"),
         (compressed_space(BITS.replace("4", "3")), ADAPTIVFLOAT, r"exponent_bits \+ 1 = 4 in the space, got 3"),
-        (compressed_space(BITS), {"compression": ADAPTIVFLOAT["compression"] | {"exponent_bits": 0}},
+        (compressed_space(BITS), table(number_format="adaptivfloat", exponent_bits=0),
          "exponent_bits: expected at least 2 for adaptivfloat and 0 for integer, got 0 for adaptivfloat"),
-        (compressed_space(BITS), {"compression": ADAPTIVFLOAT["compression"] | {"exponent_bits": 1}}, "got 1 for adap"),
-        (compressed_space(BITS), {"compression": HEADS["compression"] | {"exponent_bits": 3, "removal": "family"}},
-         "got 3 for integer"),
+        (compressed_space(BITS), table(number_format="adaptivfloat", exponent_bits=1), "got 1 for adap"),
+        (compressed_space(BITS), table(exponent_bits=3), "got 3 for integer"),
     ],
 )  # fmt: skip
 def test_contradictions_are_refused(
@@ -197,7 +203,7 @@ def test_contradictions_are_refused(
 
 def test_stand_alone_training_prunes_as_its_recipe_says(tmp_path: Path) -> None:
     """A proxy that trains each shape builds the network that the recipe's tables describe."""
-    recipe = write_recipe(tmp_path / "recipe.toml", MOVEMENT | ADAPTIVFLOAT)
+    recipe = write_recipe(tmp_path / "recipe.toml", MOVING_FLOATS)
     space = compressed_space(BITS)
     proxy = Trained(str(recipe))
     proxy.check(space.content.family, space.content.choices())
@@ -220,6 +226,7 @@ def test_half_heads_are_not_measured(tmp_path: Path, make_recipe: MakeRecipe) ->
 
 
 def test_shipped_recipes_prune_by_magnitude(make_recipe: MakeRecipe) -> None:
-    """A recipe without the tables means what it did before there were any."""
+    """A recipe without the table means what it did before there was one."""
     recipe: Recipe = make_recipe().content
-    assert (recipe.movement, recipe.compression) == (None, None)
+    assert recipe.compression is None
+    assert parts_of(recipe) == {}
