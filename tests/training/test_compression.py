@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from codesign.training import checkpoint
 from codesign.training.compression import parts_of
 from codesign.training.errors import TrainingError
 from codesign.training.loop import train
-from codesign.training.recipe import Recipe
+from codesign.training.recipe import Recipe, read_recipe
 from codesign.training.sampling import Sampler, largest_shape
 from tests.training.conftest import SPACE, MakeRecipe, Space, stop_after, weights, write_recipe
 from tests.training.test_publish import verbatim
@@ -202,7 +203,7 @@ def test_contradictions_are_refused(
 
 
 def test_stand_alone_training_prunes_as_its_recipe_says(tmp_path: Path) -> None:
-    """A proxy that trains each shape builds the network that the recipe's tables describe."""
+    """A proxy that trains each shape builds the network that the recipe's table describes."""
     recipe = write_recipe(tmp_path / "recipe.toml", MOVING_FLOATS)
     space = compressed_space(BITS)
     proxy = Trained(str(recipe))
@@ -214,6 +215,20 @@ def test_stand_alone_training_prunes_as_its_recipe_says(tmp_path: Path) -> None:
         "adaptivfloat",
         3,
     )
+
+
+def test_the_table_of_the_docs_trains(tmp_path: Path) -> None:
+    """What docs/accuracy.md shows is read, trains and is published."""
+    text = (Path(__file__).parents[2] / "docs" / "accuracy.md").read_text(encoding="utf-8")
+    shown = re.findall(r"```toml\n(\[compression\].*?)```", text, flags=re.DOTALL)
+    assert len(shown) == 1
+    path = write_recipe(tmp_path / "recipe.toml", {})
+    path.write_text(path.read_text(encoding="utf-8") + shown[0], encoding="utf-8")
+    recipe = read_recipe(path)
+    assert recipe.content.compression is not None
+    assert train(compressed_space(BITS), recipe, tmp_path / "run").finished
+    made = saved.read_card(tmp_path / "run").architecture
+    assert {name: getattr(made, name) for name in parts_of(recipe.content)} == parts_of(recipe.content)
 
 
 def test_half_heads_are_not_measured(tmp_path: Path, make_recipe: MakeRecipe) -> None:
