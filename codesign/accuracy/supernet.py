@@ -22,7 +22,7 @@ from codesign.design import BoolArray, Family, FloatArray, IntArray, ModelShape
 from codesign.elastic.architecture import Architecture, check_setting, family_of
 from codesign.elastic.reach import limited
 from codesign.elastic.saved import Card, load, read_card
-from codesign.elastic.setting import LayerSetting, Setting, settings
+from codesign.elastic.setting import LayerSetting, Setting, check_whole, settings
 from codesign.elastic.trained_choices import is_trained
 from codesign.errors import InputError, ProxyError
 
@@ -64,6 +64,11 @@ class Supernet:
                 raise self._refusal(f"{name} = {max(choices[name])}; it has at most {largest}")
         if set(choices["head_width"]) != {a.head_width}:
             raise self._refusal(f"head_width {sorted(set(choices['head_width']))}; its heads are {a.head_width} wide")
+        try:
+            if a.removal == "heads":
+                check_whole(choices)
+        except InputError as error:
+            raise self._refusal(str(error)) from None
 
     def predict(self, shape: ModelShape) -> Quality:
         """Measure n shapes: perplexity per token, and the standard error of its logarithm.

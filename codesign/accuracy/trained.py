@@ -52,6 +52,8 @@ class Trained:
         """
         text = self.recipe.text
         table = text.window if family.positions == "learned" else 0
+        from codesign.training.compression import check_compression
+
         # lm_head only says whether costs count the output projection: a language model always has one.
         expected = {"stacks": ("decoder",), "vocabulary": text.vocabulary, "position_count": table}
         for name, wanted in expected.items():
@@ -59,6 +61,10 @@ class Trained:
                 raise self._refusal(f"family.{name} = {getattr(family, name)!r}; by this recipe it is {wanted!r}")
         if family.positions not in ("learned", "none"):
             raise self._refusal(f"family.positions = {family.positions!r}; it has learned ones or none")
+        try:
+            check_compression(self.recipe, family, choices)
+        except InputError as error:
+            raise self._refusal(f"this space: {error}") from None
         for name, leader in (("kv_heads", "heads"), ("value_width", "head_width")):
             if name in choices and (len(set(choices[name])) > 1 or set(choices[name]) != set(choices[leader])):
                 raise self._refusal(f"shapes whose {name} are not {leader}")
@@ -111,10 +117,12 @@ class Trained:
 
     def _keys(self, shape: ModelShape) -> list[Key]:
         from codesign.training.alone import architecture_of_setting
+        from codesign.training.compression import parts_of
 
         context, vocabulary = self.recipe.text.window, self._text.tokenizer.vocabulary
         try:
-            whole = architecture_of(shape, vocabulary=vocabulary, context=context, task="language_model")
+            parts = {"vocabulary": vocabulary, "context": context, "task": "language_model", **parts_of(self.recipe)}
+            whole = architecture_of(shape, **parts)
         except InputError as error:
             raise self._refusal(f"a shape: {error}") from None
         found = [whole_spans(setting, whole) for setting in settings(shape)]

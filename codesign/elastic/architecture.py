@@ -14,6 +14,10 @@ from codesign.errors import InputError
 Task = Literal["language_model", "classification", "span_answers"]
 Removal = Literal["unstructured", "rows", "heads"]
 NumberFormat = Literal["integer", "adaptivfloat"]
+KeptBy = Literal["magnitude", "movement"]
+
+MOVEMENT_SCORES = "scores."
+"""Beginning of the names of movement scores among the parameters of an elastic model."""
 
 
 class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -61,6 +65,10 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     removal: Removal = "unstructured"
     """What a density removes: single weights; rows (all weights of one input, as `Family.structured`); or whole
     heads of the attention and inner units of the FFN."""
+    kept_by: KeptBy = "magnitude"
+    """What a density keeps: the largest weights (Han 2015), or the highest of scores that are trained beside the
+    weights and say which move away from zero (Sanh 2020). The scores are part of the elastic model, and of no
+    sub-network."""
     number_format: NumberFormat = "integer"
     """Of weights and activations that have bits."""
     exponent_bits: int = 0
@@ -181,11 +189,19 @@ def check_architecture(architecture: Architecture) -> None:
         raise InputError("pooling: expected mean in a decoder, whose first token sees only itself, got first")
     if architecture.exits and not classifier:
         raise InputError(f"exits: expected false for {architecture.task}, got true; only classifiers have exits")
-    adaptive = architecture.number_format == "adaptivfloat"
-    if adaptive != (architecture.exponent_bits > 0) or architecture.exponent_bits == 1:
-        # With one bit, AdaptivFloat's lowest exponent would lie above its highest.
+    check_number_format(architecture.number_format, architecture.exponent_bits)
+
+
+def check_number_format(number_format: NumberFormat, exponent_bits: int) -> None:
+    """Refuse exponents of integers, and AdaptivFloat without.
+
+    Raises:
+        InputError: says what was expected and what came.
+    """
+    # With one bit, AdaptivFloat's lowest exponent would lie above its highest.
+    if (number_format == "adaptivfloat") != (exponent_bits > 0) or exponent_bits == 1:
         raise InputError(f"exponent_bits: expected at least 2 for adaptivfloat and 0 for integer, "
-                         f"got {architecture.exponent_bits} for {architecture.number_format}")  # fmt: skip
+                         f"got {exponent_bits} for {number_format}")  # fmt: skip
 
 
 def check_setting(architecture: Architecture, setting: Setting) -> None:

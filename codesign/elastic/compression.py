@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from codesign.elastic.architecture import Architecture
@@ -35,10 +36,12 @@ def compressed(
         layer: sliced weights.
         setting: of this layer.
         a: says what is removed at a time, and the number format.
-        scores: movement scores of the whole model; None = prune by magnitude.
+        scores: movement scores of the whole model; None = prune by magnitude. In training dense layers have them
+            learn too, as in Sanh's warm-up: else they would all be 0, and say nothing, when the first weights go.
         place: which layer it is.
     """
-    if setting.attention_density == setting.ffn_density == 1 and setting.weight_bits == 0:
+    learning = scores is not None and torch.is_grad_enabled() and next(scores.parameters()).requires_grad
+    if setting.attention_density == setting.ffn_density == 1 and setting.weight_bits == 0 and not learning:
         return layer
     found = {name: getattr(layer, name) for name in (*ATTENTION_MATRICES, *FFN_MATRICES)}
     maps: dict[str, Affine] = {name: map_ for name, map_ in found.items() if map_ is not None}
@@ -47,9 +50,10 @@ def compressed(
         name: _stacked(name, scores.of(place, name, *map_.weight.shape), a) for name, map_ in maps.items()
     }  # fmt: skip
     kept = masks(movement or {name: weight.abs() for name, weight in weights.items()}, setting, a)
-    for name, mask in kept.items():
-        weights[name] = masked(weights[name], mask, movement.get(name))
-    ready = {name: quantised_weight(weight, setting.weight_bits, a) for name, weight in weights.items()}
+    pruned = {
+        name: masked(weight, kept.get(name), movement[name] if learning else None) for name, weight in weights.items()
+    }
+    ready = {name: quantised_weight(weight, setting.weight_bits, a) for name, weight in pruned.items()}
     return layer._replace(**{name: Affine(_joined(name, ready[name], a), maps[name].bias) for name in maps})
 
 

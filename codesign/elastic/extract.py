@@ -19,7 +19,6 @@ from codesign.elastic.architecture import Architecture, check_architecture, chec
 from codesign.elastic.compression import LayerWeights
 from codesign.elastic.network import Batch, outputs
 from codesign.elastic.parts import Affine
-from codesign.elastic.pruning import MovementScores
 from codesign.elastic.setting import Setting
 from codesign.elastic.transformer import Elastic
 from codesign.elastic.weights import Weights, weights_of
@@ -93,7 +92,7 @@ class StandAlone(nn.Module):
         })  # fmt: skip
 
 
-def extract(model: Elastic, setting: Setting, scores: MovementScores | None = None) -> StandAlone:
+def extract(model: Elastic, setting: Setting) -> StandAlone:
     """Return the sub-network as a module of its own, with copies of the weights.
 
     Its parameters are those that `codesign.parameters` counts of `shape_of`, besides classifiers, answer heads, the
@@ -103,7 +102,7 @@ def extract(model: Elastic, setting: Setting, scores: MovementScores | None = No
         InputError: the setting is no sub-network of the model.
     """
     with torch.no_grad():
-        return StandAlone(model.architecture, setting, weights_of(model, setting, scores))
+        return StandAlone(model.architecture, setting, weights_of(model, setting))
 
 
 def save_network(network: StandAlone, path: Path) -> None:

@@ -106,11 +106,11 @@ def _joint(scores: Matrices, density: float, a: Architecture) -> dict[str, Tenso
     return {name: chosen.view(1, 1, -1) if inputs else chosen.view(1, -1, 1) for name, inputs in back.items()}
 
 
-def masked(weight: Tensor, mask: Tensor, score: Tensor | None) -> Tensor:
-    """Return the weight where the mask is True, else 0.
+def masked(weight: Tensor, mask: Tensor | None, score: Tensor | None) -> Tensor:
+    """Return the weight where the mask is True, else 0; without a mask all of it.
 
     Kept weights get their gradient, removed ones none; a movement score gets dL/d(masked weight) x weight as if there
     were no mask (Sanh 2020, eq. 3).
     """
-    pruned = weight * mask
+    pruned = weight if mask is None else weight * mask
     return pruned if score is None else pruned + weight.detach() * (score - score.detach())

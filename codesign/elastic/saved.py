@@ -1,6 +1,7 @@
 """A trained elastic network on disk: weights in safetensors, and a card that says what they are.
 
-    DIRECTORY/model.safetensors   every parameter, in half precision: the measured loss moves in its fifth digit
+    DIRECTORY/model.safetensors   every parameter, in half precision: the measured loss moves in its fifth digit;
+                                  movement scores in single precision: rounded ones would keep other weights
     DIRECTORY/supernet.json       the card: architecture, text, tokenizer, how it was trained, hash of the weights
 
 The package ships some; `codesign train` writes others.
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from codesign.elastic.architecture import Architecture
+from codesign.elastic.architecture import MOVEMENT_SCORES, Architecture
 from codesign.elastic.reach import Reach
 from codesign.elastic.trained_choices import Choices
 from codesign.errors import InputError
@@ -67,7 +68,10 @@ def save(directory: Path, model: Elastic, card: Mapping[str, object]) -> Card:
     import torch
     from safetensors.torch import save as tensors_as_bytes
 
-    weights = tensors_as_bytes({name: value.to(torch.float16) for name, value in model.state_dict().items()})
+    weights = tensors_as_bytes({
+        name: value if name.startswith(MOVEMENT_SCORES) else value.to(torch.float16)
+        for name, value in model.state_dict().items()
+    })  # fmt: skip
     digest = hashlib.sha256(weights).hexdigest()
     made = msgspec.convert({**card, "architecture": model.architecture, "weights_sha256": digest}, Card)
     try:

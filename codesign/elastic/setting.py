@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from codesign.design import LayerColumn, ModelShape, Stack
-from codesign.errors import unknown_name
+from codesign.errors import InputError, unknown_name
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,24 @@ def settings(shape: ModelShape, stack: Stack = "decoder") -> list[Setting]:
         Setting(int(shape.hidden[i]), tuple(_layer(columns, i, j) for j in range(int(shape.layers[i, s]))))
         for i in range(len(shape))
     ]
+
+
+def check_whole(choices: Mapping[str, Sequence[float]]) -> None:
+    """Refuse densities that would keep a part of a head or FFN unit, for networks whose densities remove these whole.
+
+    As many would stay as rounding gives, perhaps none, and costs would count others.
+
+    Args:
+        choices: field of a layer -> its values; densities may be missing.
+
+    Raises:
+        InputError: names density and number.
+    """
+    for name, counted in (("attention_density", "heads"), ("ffn_density", "ffn")):
+        for density, count in itertools.product(choices.get(name, ()), choices[counted]):
+            if abs(density * count - round(density * count)) > 1e-9:
+                raise InputError(f"{name}: expected a whole number of {counted} to stay where they are removed whole, "
+                                 f"got {density:g} of {count:g}")  # fmt: skip
 
 
 def _layer(columns: Mapping[str, LayerColumn], design: int, layer: int) -> LayerSetting:

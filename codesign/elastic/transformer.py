@@ -10,9 +10,10 @@ import math
 import torch
 from torch import Tensor, nn
 
-from codesign.elastic.architecture import Architecture, check_architecture
+from codesign.elastic.architecture import MOVEMENT_SCORES, Architecture, check_architecture
 from codesign.elastic.network import Batch, outputs
 from codesign.elastic.parts import Layer, Matrix, Norm
+from codesign.elastic.pruning import MovementScores
 from codesign.elastic.setting import Setting
 from codesign.elastic.spans import SoftSpans
 from codesign.elastic.sublayers import activation_of
@@ -51,6 +52,7 @@ class Elastic(nn.Module):
         tied = a.task == "language_model" and a.tied_embeddings
         biased = a.task != "language_model"
         self.heads = nn.ModuleList(Matrix(a.outputs, a.hidden, biased) for _ in range(0 if tied else heads))
+        self.scores = MovementScores(a) if a.kept_by == "movement" else None
         self._initialise(seed)
 
     def layer_at(self, i: int) -> Layer:
@@ -91,10 +93,13 @@ class Elastic(nn.Module):
 
     @torch.no_grad()
     def _initialise(self, seed: int) -> None:
-        """Normal with DEVIATION, projections into the residual stream by 1 / sqrt(2 layers) smaller (Radford 2019)."""
+        """Normal with DEVIATION, projections into the residual stream by 1 / sqrt(2 layers) smaller (Radford 2019).
+
+        Movement scores stay 0, so that equal seeds give equal weights with and without them.
+        """
         generator = torch.Generator().manual_seed(seed)
         for name, parameter in self.named_parameters():
-            if parameter.dim() == 2:
+            if parameter.dim() == 2 and not name.startswith(MOVEMENT_SCORES):
                 inward = name.endswith(("output.weight", "down.weight"))
                 scale = 1 / math.sqrt(2 * self.architecture.layers) if inward else 1.0
                 parameter.normal_(0.0, DEVIATION * scale, generator=generator)

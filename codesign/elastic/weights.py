@@ -14,7 +14,6 @@ from torch.nn import ModuleList
 from codesign.elastic.architecture import check_setting
 from codesign.elastic.compression import LayerWeights, compressed
 from codesign.elastic.parts import Affine, Layer, Matrix
-from codesign.elastic.pruning import MovementScores
 from codesign.elastic.setting import LayerSetting, Setting
 
 if TYPE_CHECKING:
@@ -35,13 +34,12 @@ class Weights(NamedTuple):
     heads: tuple[Affine, ...]  # (outputs, d): one, or with exits one a layer
 
 
-def weights_of(model: Elastic, setting: Setting, scores: MovementScores | None = None) -> Weights:
+def weights_of(model: Elastic, setting: Setting) -> Weights:
     """Return the ready tensors of a sub-network; gradients flow through them to the model's parameters.
 
     Args:
         model: the whole.
         setting: the sub-network.
-        scores: what decides which weights a density keeps; None = their magnitude.
 
     Raises:
         InputError: the setting is no sub-network of the model.
@@ -59,7 +57,7 @@ def weights_of(model: Elastic, setting: Setting, scores: MovementScores | None =
         segments=None if model.segments is None else model.segments[:, :width],
         embedding_norm=None if model.embedding_norm is None else model.embedding_norm.first(width),
         projection=None if model.projection is None else model.projection.first(d, width),
-        layers=_layers(model, setting, scores),
+        layers=_layers(model, setting),
         final_norm=None if model.final_norm is None else model.final_norm.first(d),
         poolers=tuple(_matrix(model.poolers, i).first(d, d) for i in exits) if model.poolers else (),
         heads=heads or (Affine(tokens, None),),
@@ -72,11 +70,11 @@ def _matrix(matrices: ModuleList, i: int) -> Matrix:
     return found
 
 
-def _layers(model: Elastic, setting: Setting, scores: MovementScores | None) -> tuple[LayerWeights, ...]:
+def _layers(model: Elastic, setting: Setting) -> tuple[LayerWeights, ...]:
     """All layers, each sliced and compressed; shared ones once."""
     a, depth = model.architecture, len(setting.layers)
     ready = (
-        compressed(_layer(model.layer_at(i), layer, a.head_width, setting.hidden), layer, a, scores, i)
+        compressed(_layer(model.layer_at(i), layer, a.head_width, setting.hidden), layer, a, model.scores, i)
         for i, layer in enumerate(setting.layers[: 1 if a.shared_layers else depth])
     )
     return tuple(ready) * (depth if a.shared_layers else 1)

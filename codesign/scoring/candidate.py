@@ -71,7 +71,9 @@ class Candidate:
         layers = self.setting.layers
         ffn = self.parts.ffn if self.parts.ffn_reparametrised else max(layer.ffn for layer in layers)
         heads = max(layer.heads for layer in layers)
-        return msgspec.structs.replace(self.parts, hidden=self.setting.hidden, layers=len(layers), heads=heads, ffn=ffn)
+        sizes = {"hidden": self.setting.hidden, "layers": len(layers), "heads": heads, "ffn": ffn}
+        # Nothing has moved in an untrained network.
+        return msgspec.structs.replace(self.parts, **sizes, kept_by="magnitude")
 
     @cached_property
     def model(self) -> Elastic:

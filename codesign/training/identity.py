@@ -11,6 +11,7 @@ from codesign.elastic.architecture import Architecture, architecture_of, family_
 from codesign.elastic.saved import Card
 from codesign.errors import InputError
 from codesign.space import SearchSpace
+from codesign.training.compression import check_compression, parts_of
 from codesign.training.lessons import Text
 from codesign.training.recipe import Recipe
 from codesign.training.sampling import check_trainable, largest_shape
@@ -36,13 +37,22 @@ def identity_of(space: SearchSpace, recipe: Recipe, text: Text, start: Card | No
     """Return the identity of training a space by a recipe, from random weights or from those of a trained network.
 
     Raises:
-        InputError: a space of which no elastic model can be made, or whose shapes it could not measure afterwards.
+        InputError: a space of which no elastic model can be made, or whose shapes it could not measure afterwards, or
+            that does not do what the recipe says how to do.
     """
     check_trainable(space)
     check_task(space, recipe)
     architecture = architecture_of(
-        largest_shape(space), vocabulary=text.tokenizer.vocabulary, context=recipe.text.window, **text.head
+        largest_shape(space),
+        vocabulary=text.tokenizer.vocabulary,
+        context=recipe.text.window,
+        **text.head,
+        **parts_of(recipe),
     )
+    try:
+        check_compression(recipe, space.family, space.choices())
+    except InputError as error:
+        raise InputError(f"search space {space.name}, by this recipe: {error}") from None
     check_family(space, recipe, architecture)
     return Identity(model_of(space), architecture, recipe, text.digest(), start.weights_sha256 if start else "")
 

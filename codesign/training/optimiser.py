@@ -2,6 +2,7 @@
 
 Muon (Jordan 2024) takes the momentum of a matrix to the nearest orthogonal one, so that all directions learn at
 the same pace. In short trainings that is worth much (docs/accuracy.md, "Optimiser").
+Movement scores, which are no weights, go down their gradient.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from codesign.elastic.architecture import MOVEMENT_SCORES
 from codesign.training.recipe import MuonTable, OptimiserTable, Recipe
 
-NOT_INSIDE = ("tokens", "positions", "segments", "heads.", "spans.")
-"""Beginnings of the names of matrices that AdamW trains: tables of embeddings, output layers (Jordan 2024), spans."""
+NOT_INSIDE = ("tokens", "positions", "segments", "heads.", "spans.", MOVEMENT_SCORES)
+"""Beginnings of the names of matrices that Muon does not train: tables of embeddings, output layers (Jordan 2024),
+spans, movement scores."""
 
 
 class Optimiser:
@@ -24,10 +27,16 @@ class Optimiser:
     def __init__(self, parameters: Mapping[str, nn.Parameter], recipe: Recipe) -> None:
         inside = {name for name, p in parameters.items() if p.dim() == 2 and not name.startswith(NOT_INSIDE)}
         chosen = inside if recipe.muon.learning_rate else set()
-        rest = {name: p for name, p in parameters.items() if name not in chosen}
+        scores = {name: p for name, p in parameters.items() if name.startswith(MOVEMENT_SCORES)}
+        rest = {name: p for name, p in parameters.items() if name not in {*chosen, *scores}}
         self._methods: list[torch.optim.Optimizer] = [_adamw(rest, recipe.optimiser)] if rest else []
         if chosen:
             self._methods.append(_muon([parameters[name] for name in sorted(chosen)], recipe))
+        if scores:
+            # Plain descent adds up -dL/dW W (Sanh 2020). They begin at 0 and only their order counts, so any rate does.
+            # AdamW makes steps of equal length: a small weight that hardly moves would score as high as others. What it
+            # kept was worse (docs/accuracy.md, "Pruning and rounding").
+            self._methods.append(torch.optim.SGD(list(scores.values()), lr=1.0))
         self._highest = [[group["lr"] for group in method.param_groups] for method in self._methods]
         self._method_of = {p: m for m in self._methods for group in m.param_groups for p in group["params"]}
 
@@ -42,6 +51,18 @@ class Optimiser:
         """Return what is kept about a parameter (moments, step count), to read or to fill."""
         found: dict[str, Any] = self._method_of[parameter].state[parameter]
         return found
+
+
+def clip(parameters: Mapping[str, nn.Parameter], most: float) -> Tensor:
+    """Cut the norm of the gradients to `most` and return what it was; movement scores are cut as much, and not counted.
+
+    A score's gradient is that of its weight times the weight. Cut by the same factor it stays so: a score adds up what
+    its weight was told to do. Counted, it would slow the weights. It is finite wherever theirs are.
+    """
+    counted = [p.grad for name, p in parameters.items() if p.grad is not None and not name.startswith(MOVEMENT_SCORES)]
+    norm = nn.utils.get_total_norm(counted)
+    nn.utils.clip_grads_with_norm_(parameters.values(), most, norm)
+    return norm
 
 
 def _adamw(parameters: Mapping[str, nn.Parameter], table: OptimiserTable) -> torch.optim.AdamW:

@@ -9,6 +9,7 @@ import msgspec
 
 from codesign import files
 from codesign.errors import InputError
+from codesign.training.compression import CompressionTable
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Natural = Annotated[int, msgspec.Meta(ge=0)]
@@ -157,6 +158,8 @@ class Recipe(_Table, frozen=True, kw_only=True):
     sandwich: SandwichTable
     spans: SpanTable
     pruning: PruningTable
+    compression: CompressionTable | None = None
+    """Left out where densities keep the largest of what the family says, and bits are of integers."""
     evaluation: EvaluationTable
     checkpoint: CheckpointTable
 

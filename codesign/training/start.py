@@ -1,7 +1,8 @@
 """The trained network that a training begins with, where it does not begin at random weights.
 
 It is copied into the training's directory, in `start/`, so that the directory stands alone. Its weights were stored in
-half precision. Learned spans are not among them: they begin anew.
+half precision. Learned spans are not among them: they begin anew. How it was pruned and rounded may differ, for that is
+no weight: a dense network can be pruned by movement, whose scores begin at 0.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from codesign.training.durable import write_folder
 
 START = "start"
 """In the training's directory."""
+
+COMPRESSION = ("removal", "kept_by", "number_format", "exponent_bits")
+"""Fields of an architecture that change no weight of the elastic model."""
 
 
 def card_in(directory: Path) -> saved.Card | None:
@@ -37,7 +41,8 @@ def check_fits(source: Path, architecture: Architecture) -> None:
     """
     _, card = saved.load(source)
     ours, theirs = msgspec.to_builtins(architecture), msgspec.to_builtins(card.architecture)
-    if other := [f"{name}: {ours[name]} here, {theirs[name]} there" for name in ours if ours[name] != theirs[name]]:
+    named = [name for name in ours if ours[name] != theirs[name] and name not in COMPRESSION]
+    if other := [f"{name}: {ours[name]} here, {theirs[name]} there" for name in named]:
         raise InputError(
             f"{source}: expected a network of the architecture that is trained, got another: {'; '.join(other)}; train "
             f"its space, {card.space}, with its window and vocabulary, or leave out --from"
@@ -61,4 +66,6 @@ def give_weights(directory: Path, model: Elastic) -> None:
     """
     if (directory / START).exists():
         trained, _ = saved.load(directory / START)
-        model.load_state_dict(trained.state_dict())
+        own = model.state_dict()
+        # Not strictly all: movement scores may be in only one of them.
+        model.load_state_dict(own | {name: value for name, value in trained.state_dict().items() if name in own})

@@ -19,7 +19,7 @@ from codesign.training.checkpoint import Position
 from codesign.training.errors import TrainingError
 from codesign.training.identity import Identity
 from codesign.training.lessons import Text, lessons_of
-from codesign.training.optimiser import Optimiser
+from codesign.training.optimiser import Optimiser, clip
 from codesign.training.recipe import Recipe
 from codesign.training.sampling import Draws
 from codesign.training.schedule import at_step, learning_rate
@@ -128,9 +128,9 @@ class Trainer:
         rate = learning_rate(step, recipe.steps, recipe.optimiser)
         mine = slice(self.worker.rank, None, self.worker.count)
         found = self.lessons.gradients(self.model, step, mine, settings, self.spans)
-        trained = list(self.parameters().values())
-        self.worker.average(trained)
-        norm = nn.utils.clip_grad_norm_(trained, recipe.optimiser.clip)
+        trained = self.parameters()
+        self.worker.average(trained.values())
+        norm = clip(trained, recipe.optimiser.clip)
         *losses, gradient_norm = torch.cat([found, norm[None]]).tolist()
         self._check(step, rate, losses, gradient_norm)
         self.optimiser.step(rate / recipe.optimiser.learning_rate)

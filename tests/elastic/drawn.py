@@ -40,6 +40,7 @@ def architectures(draw: st.DrawFn, **fixed: Any) -> Architecture:
         "exits": task == "classification" and draw(st.booleans()),
         "pooling": "mean" if stack == "decoder" else draw(st.sampled_from(["first", "mean"])),
         "removal": draw(st.sampled_from(["unstructured", "rows", "heads"])),
+        "kept_by": draw(st.sampled_from(["magnitude", "movement"])),
         "number_format": "adaptivfloat" if exponent_bits else "integer",
         "exponent_bits": exponent_bits,
     }

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 from hypothesis import given, settings
@@ -13,10 +14,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from codesign.design import Scenario
 from codesign.elastic.architecture import Architecture, largest
 from codesign.elastic.extract import StandAlone, extract, read_network, save_network
-from codesign.elastic.pruning import MovementScores
 from codesign.elastic.setting import LayerSetting, Setting
 from codesign.elastic.shapes import shape_of
-from codesign.elastic.weights import weights_of
 from codesign.errors import InputError
 from codesign.parameters import total_parameters
 from codesign.workload import macs, workload
@@ -115,15 +114,14 @@ def test_extracted_weights_are_copies() -> None:
 
 
 def test_extraction_prunes_by_the_movement_scores() -> None:
-    """What the scores keep is what the extracted network has."""
-    model, scores = model_of(SMALL), MovementScores(SMALL)
-    with torch.no_grad():
-        for parameter in scores.parameters():
-            parameter.normal_(generator=torch.Generator().manual_seed(1))
+    """What the scores keep is what the extracted network has, and it has no scores."""
+    by_magnitude, model = model_of(SMALL), model_of(msgspec.structs.replace(SMALL, kept_by="movement"))
+    model.load_state_dict(model.state_dict() | by_magnitude.state_dict())
     setting = Setting(6, (LayerSetting(2, 7, attention_density=0.5, ffn_density=0.25),))
-    expected = model(tokens_of(SMALL), setting, weights_of(model, setting, scores))
-    torch.testing.assert_close(extract(model, setting, scores)(tokens_of(SMALL)), expected, rtol=0, atol=1e-5)
-    assert not torch.allclose(extract(model, setting)(tokens_of(SMALL)), expected)
+    expected, other, network = model(tokens_of(SMALL), setting), extract(by_magnitude, setting), extract(model, setting)
+    torch.testing.assert_close(network(tokens_of(SMALL)), expected, rtol=0, atol=1e-5)
+    assert not torch.allclose(other(tokens_of(SMALL)), expected)
+    assert network.state_dict().keys() == other.state_dict().keys()
 
 
 @settings(max_examples=8, deadline=None)

@@ -6,10 +6,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codesign.elastic.architecture import Architecture
+from codesign.elastic.architecture import MOVEMENT_SCORES, Architecture, largest
 from codesign.elastic.pruning import MovementScores, kept, masked, masks
 from codesign.elastic.setting import LayerSetting, Setting
 from codesign.elastic.shapes import shape_of
+from codesign.elastic.transformer import Elastic
 from codesign.elastic.weights import weights_of
 from codesign.parameters import stored_bits, total_parameters
 from tests.elastic.drawn import CONTEXT, model_of, tokens_of
@@ -111,19 +112,51 @@ def test_movement_scores_get_the_gradient_of_a_mask() -> None:
 @pytest.mark.parametrize("removal", ["unstructured", "rows", "heads"])
 def test_movement_scores_of_a_model_learn(removal: str) -> None:
     """One step moves the scores of the slice in use, and no others; the next masks follow them."""
-    a = msgspec.structs.replace(GATED, removal=removal, ffn_reparametrised=True)
-    model, scores = model_of(a), MovementScores(a)
+    a = msgspec.structs.replace(GATED, removal=removal, ffn_reparametrised=True, kept_by="movement")
+    model, scores = moving(a)
     setting = Setting(4, (LayerSetting(2, 5, attention_density=0.5, ffn_density=0.5),))
     optimiser = torch.optim.SGD(scores.parameters(), lr=1.0)
-    before = model(tokens_of(a), setting, weights_of(model, setting, scores))
+    before = model(tokens_of(a), setting)
     before.square().mean().backward()
     optimiser.step()
     used = scores.of(0, "qkv", 24, 4)
     assert bool((used != 0).any())
     whole = scores.of(0, "qkv", 36, 6)
     assert not bool(whole[24:].any() | whole[:, 4:].any() | scores.of(1, "up", 9, 6).any())
-    after = model(tokens_of(a), setting, weights_of(model, setting, scores))
+    after = model(tokens_of(a), setting)
     assert not torch.equal(after, before)
+
+
+def moving(a: Architecture) -> tuple[Elastic, MovementScores]:
+    """A model that is pruned by movement, of which no weight has moved yet, and its scores."""
+    model = model_of(a)
+    assert model.scores is not None
+    with torch.no_grad():
+        for parameter in model.scores.parameters():
+            parameter.zero_()
+    return model, model.scores
+
+
+def test_scores_of_dense_layers_learn() -> None:
+    """Before anything is removed scores get dL/dW x W, so that the first removal has something to go by."""
+    model, scores = moving(msgspec.structs.replace(GATED, kept_by="movement"))
+    model(tokens_of(GATED), largest(GATED)).square().mean().backward()
+    layer, learned = model.layer_at(1), dict(scores.named_parameters())
+    for name in ("qkv", "output", "gate", "up", "down"):
+        weight = getattr(layer, name).weight
+        assert weight.grad is not None
+        torch.testing.assert_close(learned[f"layers.1.{name}.weight"].grad, weight.grad * weight.detach())
+
+
+def test_scores_change_no_weight_and_no_dense_output() -> None:
+    """Equal seeds give equal weights with and without scores, and dense sub-networks compute the same bits."""
+    plain, moved = Elastic(GATED, 3), Elastic(msgspec.structs.replace(GATED, kept_by="movement"), 3)
+    own = moved.state_dict()
+    assert all(torch.equal(value, own[name]) for name, value in plain.state_dict().items())
+    others = {name: value for name, value in own.items() if name not in plain.state_dict()}
+    assert others
+    assert all(name.startswith(MOVEMENT_SCORES) and not value.any() for name, value in others.items())
+    assert torch.equal(plain(tokens_of(GATED), largest(GATED)), moved(tokens_of(GATED), largest(GATED)))
 
 
 def test_rows_go_by_the_sum_of_their_scores() -> None:
@@ -136,12 +169,11 @@ def test_rows_go_by_the_sum_of_their_scores() -> None:
 
 def test_each_layer_has_its_own_scores() -> None:
     """A layer keeps the weights that its own scores put first."""
-    model, scores = model_of(GATED), MovementScores(GATED)
+    model = model_of(msgspec.structs.replace(GATED, kept_by="movement"))
+    scores = model.scores
+    assert scores is not None
     setting = Setting(6, (LayerSetting(0, 9, ffn_density=0.25),) * 2)
-    with torch.no_grad():
-        for seed, parameter in enumerate(scores.parameters()):
-            parameter.normal_(generator=torch.Generator().manual_seed(seed))
-    for place, layer in enumerate(weights_of(model, setting, scores).layers):
+    for place, layer in enumerate(weights_of(model, setting).layers):
         assert layer.up is not None
         own = scores.of(place, "up", 9, 6).detach()
         assert own[layer.up.weight != 0].min() > own[layer.up.weight == 0].max()

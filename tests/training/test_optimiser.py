@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from codesign.training.optimiser import Optimiser
+from codesign.training.optimiser import Optimiser, clip
 from codesign.training.recipe import Recipe, read_recipe
 
 RECIPE = read_recipe("sotu_smoke").content
@@ -73,3 +73,33 @@ def test_the_share_scales_every_rate(share: float) -> None:
     for name, parameter in whole.items():
         full = parameter.detach() - 1
         torch.testing.assert_close(part[name].detach() - 1, share * full, rtol=1e-3, atol=1e-6)
+
+
+def with_scores() -> dict[str, nn.Parameter]:
+    """Return the parameters with movement scores of a matrix beside them, whose gradients are huge."""
+    scores = nn.Parameter(torch.ones(4, 4))
+    scores.grad = torch.full((4, 4), 1e3)
+    return parameters() | {"scores.layers.0.up.weight": scores}
+
+
+def test_scores_go_down_their_gradient() -> None:
+    """They move by the gradient times the share of the schedule, whatever the rates and the decay of the weights."""
+    own = with_scores()
+    optimiser = Optimiser(own, with_muon(0.01))
+    optimiser.step(0.5)
+    scores = own["scores.layers.0.up.weight"]
+    torch.testing.assert_close(scores.detach(), torch.full((4, 4), 1 - 0.5 * 1e3))
+    assert dict(optimiser.state(scores)) == {}
+
+
+def test_scores_leave_the_weights_to_learn_as_without() -> None:
+    """Clipping counts the weights alone, and shortens the gradients of scores by the factor that it finds."""
+    without, own = parameters(), with_scores()
+    norms = clip(without, 0.5), clip(own, 0.5)
+    assert torch.equal(*norms)
+    assert norms[0] > 0.5
+    for name, parameter in without.items():
+        assert parameter.grad is not None
+        assert torch.equal(parameter.grad, own[name].grad)  # type: ignore[arg-type]
+    factor = 0.5 / (norms[0] + 1e-6)
+    torch.testing.assert_close(own["scores.layers.0.up.weight"].grad, torch.full((4, 4), 1e3) * factor)

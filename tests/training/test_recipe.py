@@ -35,6 +35,8 @@ def test_seed_and_steps_can_be_given() -> None:
         ("ramp_steps = 10", "ramp_steps = 21", r"start_step \+ ramp_steps within the 40 steps, got 20 \+ 21"),
         ('precision = "float32"', 'precision = "float8"', "one of bfloat16, float32, got 'float8'"),
         ("vocabulary = 2048", "vocabulary = 256", "text.vocabulary: Expected int >= 257"),
+        ("[evaluation]", "[compression]\nremoval = 'heads'\n[evaluation]", "compression: missing required field"),
+        ("[evaluation]", "[compression]\nremoval = 'layers'\n[evaluation]", "removal: .*family, heads, got 'layers'"),
     ],
 )
 def test_bad_recipes_are_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
