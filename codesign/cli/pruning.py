@@ -37,6 +37,7 @@ def prune(
     recover: Annotated[int, typer.Option(min=0, help="Steps on the task after the surgery.")] = 0,
     learning_rate: Annotated[float, typer.Option(help="Of both fine-tunes.")] = 5e-5,
     seed: Annotated[int, typer.Option(min=0, help="Of what is held out, and the order of training.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda or any other of torch.")] = "cpu",
     as_json: AsJson = False,
 ) -> None:
     """Cut a published checkpoint, measure a task before and after, write what is left."""
@@ -46,7 +47,7 @@ def prune(
     files = None
     if task:
         files = TaskFiles(tuple(task), task_format.value, text, label, pair, limit, batch, seed)
-    record = command.prune(checkpoint, surgery, to, files, command.FineTune(tune, recover, learning_rate))
+    record = command.prune(checkpoint, surgery, to, files, command.FineTune(tune, recover, learning_rate), device)
     if as_json:
         print_json(record)
     else:

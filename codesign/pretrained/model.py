@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import msgspec
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from codesign.design import GROUP_FIELDS, GROUPS, ModelShape, Stack
@@ -36,6 +37,16 @@ class Checkpoint:
         """Return itself, to be measured and not trained."""
         self.body.eval()
         return self
+
+    def on(self, device: str | torch.device) -> Checkpoint:
+        """Return itself, moved to a device of torch."""
+        self.body.to(device)
+        return self
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return cast(torch.device, next(self.body.parameters()).device)
 
     def states(self, tokens: Tensor, real: Tensor) -> Tensor:
         """Return (b, t, d) states after the last layer of the first stack; real (b, t) is True at tokens."""
