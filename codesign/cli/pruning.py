@@ -17,6 +17,7 @@ class TaskFormat(StrEnum):
     glue = "glue"
     rated = "rated"
     text = "text"
+    squad = "squad"
 
 
 @app.command(epilog="Example: codesign prune minilm/ half.toml --to minilm-half --task sst2.tsv --recover 100")
@@ -26,7 +27,8 @@ def prune(
     to: Annotated[Path, typer.Option(help="New directory for what is left.")],
     task: Annotated[list[Path] | None, typer.Option(help="File of examples; several of one task may be given.")] = None,
     task_format: Annotated[
-        TaskFormat, typer.Option(help="glue: TSV with a header; rated: id, rating, text; text: running text.")
+        TaskFormat,
+        typer.Option(help="glue: TSV with header; rated: id, rating, text; text: running text; squad: JSON."),
     ] = TaskFormat.glue,
     text: Annotated[str, typer.Option(help="TSV: column of the text.")] = "sentence",
     label: Annotated[str, typer.Option(help="TSV: column of the class.")] = "label",

@@ -16,13 +16,13 @@ from codesign.estimates import read_shape
 from codesign.files import read_text
 from codesign.pretrained.checkpoint import check_new, read_checkpoint, save
 from codesign.pretrained.classification import LONGEST
-from codesign.pretrained.head import HEAD, POOLING, Head
+from codesign.pretrained.head import HEAD, TOKENS, Head
 from codesign.pretrained.model import Checkpoint, parameter_count, shape_of
 from codesign.pretrained.objective import Comparison, Network, Objective, perplexity
 from codesign.pretrained.operating import check_fits, operate
 from codesign.pretrained.recovery import Stage, check_fine_tune, published, stages
 from codesign.pretrained.surgery import Surgery, read_surgery, surgery_of
-from codesign.pretrained.user_task import TaskFiles, check_numbers, read_task
+from codesign.pretrained.user_task import TaskFiles, check_numbers, read_task, window_length
 from codesign.training.loop import check_device
 
 
@@ -82,14 +82,18 @@ def prune(
         "checkpoint": str(directory),
         "parameters": {"published": parameter_count(checkpoint), "left": parameter_count(left)},
         "stages": measured,
-        "head": None if head is None else {"file": str(to / HEAD), "classes": list(head.classes), "pooling": POOLING},
+        "head": head and {"file": str(to / HEAD), "classes": list(head.classes), "pooling": head.pooling},
         "files": [str(path) for path in files],
     }
 
 
 def _head(network: Network, objective: Objective) -> Head | None:
     """What the last accuracy was measured with, to be written: without it nobody could have that accuracy."""
-    return None if network.head is None else Head(network.head, objective.classes, LONGEST)
+    if network.head is None:
+        return None
+    if objective.measure == "f1":
+        return Head(network.head, objective.classes, window_length(network.checkpoint), TOKENS)
+    return Head(network.head, objective.classes, LONGEST)
 
 
 def _check_steps(steps: FineTune, task: TaskFiles | None) -> None:
@@ -142,11 +146,11 @@ def figures(stage: Stage, objective: Objective) -> dict[str, Any]:
     A perplexity that is too large for a number is infinite, which is null in JSON, as in `codesign train`.
     """
     result = stage.result
-    if objective.measure == "accuracy":
-        told = {"accuracy": result.mean, "standard_error": result.standard_error}
-    else:
+    if objective.measure == "perplexity":
         told = _perplexity(result, objective.tokens_per_word)
-    return {"stage": stage.name, **told, "difference": result.difference,
+    else:
+        told = {objective.measure: result.mean, "standard_error": result.standard_error}
+    return {"stage": stage.name, **told, **stage.details, "difference": result.difference,
             "difference_standard_error": result.difference_standard_error}  # fmt: skip
 
 
