@@ -65,9 +65,9 @@ def published_answer_head(directory: Path, checkpoint: Checkpoint) -> nn.Linear 
         return None
     import transformers
 
-    with _silent():
+    with _silent():  # num_labels: a classifier of three classes has a config that no such model is built from
         model, said = transformers.AutoModelForQuestionAnswering.from_pretrained(
-            directory, local_files_only=True, dtype=torch.float32, output_loading_info=True
+            directory, local_files_only=True, dtype=torch.float32, output_loading_info=True, num_labels=2
         )
     if any(name.startswith("qa_outputs.") for name in said["missing_keys"]):
         return None

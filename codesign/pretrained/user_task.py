@@ -1,4 +1,4 @@
-"""The user's files as a task of a checkpoint: labelled sentences, rated sentences, or running text, questions."""
+"""The user's files as a task of a checkpoint: labelled sentences, rated sentences, running text, or questions."""
 
 from __future__ import annotations
 
@@ -122,8 +122,8 @@ def held_out_contexts(contexts: Sequence[str], limit: int | None, seed: int) -> 
 
 def window_length(checkpoint: Checkpoint) -> int:
     """Return the tokens of a window of question and context."""
-    family = checkpoint.base.family
-    return min(question_windows.LONGEST, family.position_count) if family.positions == "learned" else WINDOW
+    family, longest = checkpoint.base.family, question_windows.LONGEST
+    return min(longest, family.position_count) if family.positions == "learned" else longest
 
 
 def _answering(files: TaskFiles, checkpoint: Checkpoint, tokenizer: Any, directory: Path) -> Objective:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import transformers
 from typer.testing import CliRunner
 
 from codesign.cli import app
@@ -18,7 +19,6 @@ from codesign.pretrained.answering import ANSWER, answering, answers_of, fit_spa
 from codesign.pretrained.checkpoint import published_answer_head, read_checkpoint
 from codesign.pretrained.classification import read_tokenizer
 from codesign.pretrained.head import Head, write_head
-from codesign.pretrained.model import Checkpoint
 from codesign.pretrained.objective import Network, Objective
 from codesign.pretrained.question_windows import Window, batch_of, target, windows_of
 from codesign.pretrained.recovery import fine_tuned, published
@@ -221,9 +221,7 @@ def test_no_context_is_in_both_parts() -> None:
         held_out_contexts(["one"] * 12, None, 0)
 
 
-def test_questions_for_others_than_encoders_are_refused(
-    checkpoints: dict[str, tuple[Path, Checkpoint]], tmp_path: Path
-) -> None:
+def test_questions_for_others_than_encoders_are_refused(tmp_path: Path) -> None:
     """A decoder, a tokenizer that knows no characters, a head of another task: named, nothing written."""
     publish("gpt2", tmp_path / "in" / "gpt2")
     write_question_tokenizer(tmp_path / "in" / "gpt2")
@@ -239,5 +237,12 @@ def test_questions_for_others_than_encoders_are_refused(
     write_head(Head(torch.nn.Linear(24, 2), ("a", "b"), 16), tmp_path / "classes")
     with pytest.raises(InputError, match="expected tokens pooling"):
         read_answerer(tmp_path / "classes")
-    plain = checkpoints["bert"]
-    assert published_answer_head(*plain) is None
+
+
+def test_heads_of_other_tasks_are_no_heads_of_answers(tmp_path: Path) -> None:
+    """A bare network has none, and neither has a classifier, whose three classes are no starts and ends."""
+    publish("distilbert", tmp_path / "bare")
+    config = transformers.AutoConfig.from_pretrained(tmp_path / "bare", num_labels=3)
+    transformers.AutoModelForSequenceClassification.from_config(config).save_pretrained(tmp_path / "classifier")
+    for name in ("bare", "classifier"):
+        assert published_answer_head(tmp_path / name, read_checkpoint(tmp_path / name)) is None
