@@ -60,7 +60,7 @@ def test_what_was_not_measured_is_refused(name: str, run: Run, tmp_path: Path) -
     with pytest.raises(ProxyError, match=r"family\.vocabulary = 999; measured: 1000"):
         small_search(tmp_path / "run", space=other, proxy=name)
     plain = tmp_path / "plain.npz"
-    save(fit_runs([run], tmp_path / "again.npz"), plain)
+    save(fit_runs([run], tmp_path / "again.npz").fitted, plain)
     with pytest.raises(ProxyError, match="write the file with codesign fit"):
         resolve(f"fitted:{plain}").check(tiny().family, tiny().choices())
     with pytest.raises(InputError, match="no such file"):

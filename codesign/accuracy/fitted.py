@@ -44,8 +44,10 @@ FOLDS = 5
 # Beyond these, auto does not take the process: it inverts rows x rows in each of some sixty steps a fold.
 MOST_GP_ROWS = 600
 MOST_GP_COLUMNS = 40
-# Beyond this, gp itself refuses: it would take minutes and then hours.
+# Beyond this, gp itself refuses: it would take minutes and then hours. Time goes with rows² x columns.
 REFUSED_GP_ROWS = 2000
+# Beyond this, quadratic refuses: 5,150 products of each row.
+MOST_QUADRATIC_COLUMNS = 100
 # With fewer, auto reads the core only: the process cannot tell which other columns matter.
 ROWS_A_COLUMN = 6
 SCALING: tuple[Method, ...] = ("ridge", "mlp")
@@ -119,7 +121,7 @@ def fit(features: Features, log_loss: FloatArray, method: Method = "auto", seed:
 
     Raises:
         InputError: too few rows, numbers that are not finite, no column that varies, an unknown method, or too many
-            rows for it.
+            rows or columns for it.
     """
     _check(features, log_loss, method)
     if method != "auto":
@@ -172,6 +174,16 @@ def _fit_smooth(x: FloatArray, z: FloatArray, method: Method, core: int) -> Ridg
     return fit_gp(x, z, core) if method == "gp" else fit_ridge(x, z, quadratic=method == "quadratic")
 
 
+def _check_size(rows: int, columns: int, method: str) -> None:
+    """Refuse what would take hours or all memory."""
+    most = int(REFUSED_GP_ROWS * min(1, (MOST_GP_COLUMNS / columns) ** 0.5))
+    if method == "gp" and rows > most:
+        raise InputError(f"fit: gp: expected at most {most} rows of {columns} columns, got {rows}; use ridge or mlp")
+    if method == "quadratic" and columns > MOST_QUADRATIC_COLUMNS:
+        raise InputError(f"fit: quadratic: expected at most {MOST_QUADRATIC_COLUMNS} columns, got {columns}, whose "
+                         "products are too many; use ridge or mlp")  # fmt: skip
+
+
 def _check(features: Features, log_loss: FloatArray, method: str) -> None:
     if method not in METHODS:
         raise InputError(f"fit: unknown method {method!r}; known: {', '.join(METHODS)}")
@@ -179,8 +191,7 @@ def _check(features: Features, log_loss: FloatArray, method: str) -> None:
         raise InputError(f"fit: expected one loss a row ({len(features)}), got shape {log_loss.shape}")
     if len(features) < FEWEST_ROWS:
         raise InputError(f"fit: expected at least {FEWEST_ROWS} measured models, got {len(features)}")
-    if method == "gp" and len(features) > REFUSED_GP_ROWS:
-        raise InputError(f"fit: gp: expected at most {REFUSED_GP_ROWS} rows, got {len(features)}; use ridge or mlp")
+    _check_size(len(features), len(features.names), method)
     if not np.isfinite(log_loss).all():
         row = int(np.argmin(np.isfinite(log_loss)))
         raise InputError(f"fit: log_loss: expected finite numbers, got {log_loss[row]} for row {row}")

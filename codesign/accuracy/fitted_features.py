@@ -1,4 +1,4 @@
-"""Columns that a fitted surrogate reads: sizes and layout of any transformer, or the genes of a search space.
+"""Columns that a fitted surrogate reads: sizes and layout of any transformer, beside them the genes of a space.
 
 Sizes carry most of a perplexity, and few nets suffice to learn what they do; they are the core. How sizes are spread
 over layers is the layout: it pays with more nets. `codesign.accuracy.fitted` decides by held-out error which to use.
@@ -6,61 +6,21 @@ over layers is the layout: it pays with more nets. `codesign.accuracy.fitted` de
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from codesign.accuracy.fitted_columns import Features as Features
+from codesign.accuracy.fitted_columns import side_by_side as side_by_side
+from codesign.accuracy.fitted_genes import gene_columns
+from codesign.accuracy.fitted_genes import gene_features as gene_features
 from codesign.design import BoolArray, FloatArray, IntArray, ModelShape
-from codesign.errors import InputError
 from codesign.genes import Gene
 from codesign.parameters import parameters
-from codesign.space import SearchSpace
 
 CORE = ("log_attention", "log_ffn", "log_embedding", "log_embedding_width", "log_hidden", "log_layers")
 LAYOUT = ("log_heads", "ffn_spread", "ffn_slope", "heads_spread", "heads_slope")
-
-
-@dataclass(frozen=True)
-class Features:
-    """Named numbers of n models, the same for all methods."""
-
-    names: tuple[str, ...]
-    values: FloatArray  # (n, f)
-    core: int
-    """The first so many columns are worth trying alone."""
-
-    def __post_init__(self) -> None:
-        if self.values.ndim != 2 or self.values.shape[1] != len(self.names):
-            raise InputError(f"features: expected one column a name ({len(self.names)}), got {self.values.shape}")
-        if not 0 < self.core <= len(self.names):
-            raise InputError(f"features: core: expected 1..{len(self.names)}, got {self.core}")
-        bad = ~np.isfinite(self.values)
-        if bad.any():
-            row, column = np.argwhere(bad)[0]
-            got = self.values[row, column]
-            raise InputError(f"features: {self.names[column]}: expected finite numbers, got {got} for row {row}")
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def take(self, rows: IntArray | BoolArray | slice) -> Features:
-        """Return the models at `rows`."""
-        return Features(self.names, self.values[rows], self.core)
-
-    def columns(self, names: Iterable[str]) -> Features:
-        """Return the named columns, all of them core.
-
-        Raises:
-            InputError: a name that is not here.
-        """
-        wanted = tuple(names)
-        missing = [name for name in wanted if name not in self.names]
-        if missing:
-            raise InputError(f"features: expected {', '.join(missing)}; got {', '.join(self.names)}")
-        places = [self.names.index(name) for name in wanted]
-        return Features(wanted, self.values[:, places], len(wanted))
 
 
 @dataclass(frozen=True)
@@ -121,35 +81,10 @@ def shape_features(shape: ModelShape) -> Features:
     return Features((*optional, *base.names), values, base.core + len(optional))
 
 
-def side_by_side(one: Features, two: Features) -> Features:
-    """Return the columns of both, of the same models; the core is that of the first."""
-    return Features((*one.names, *two.names), np.concatenate([one.values, two.values], axis=1), one.core)
-
-
-def gene_features(space: SearchSpace, genomes: IntArray) -> Features:
-    """Return one-hot genes of a space's models, what each does at other depths, and products of field means.
-
-    A column `heads[3]=8` is 1 where layer 3 exists and has 8 heads. `heads[3]=8 x layers` is the same times the number
-    of layers, centred in the space's range (only where depth varies). The mean of each field over layers, and the
-    products of any two of these, say what fields do together. Genes of the accelerator are left out.
-
-    Args:
-        space: the space; of one stack.
-        genomes: (n, genes).
-    """
-    shape = space.decode(genomes).shape
-    genes = [gene for gene in space.genes if not gene.on_accelerator]
-    hot = {f"{gene.name}={value}": hit for gene in genes for value, hit in _hits(gene, shape)}
-    depths = [value for gene in genes if gene.field == "layers" for value in gene.values]
-    columns: dict[str, Any] = dict(hot)
-    if len(set(depths)) > 1:
-        middle, half = (max(depths) + min(depths)) / 2, (max(depths) - min(depths)) / 2
-        deep = (shape.layers[:, 0] - middle) / half
-        columns |= {f"{name} x layers": hit * deep for name, hit in hot.items() if "[" in name}
-    columns |= _products(_field_means(genes, shape))
-    if not columns:
-        raise InputError(f"space {space.name}: no gene of the model varies; expected at least one")
-    return Features(tuple(columns), np.stack([*columns.values()], axis=1).astype(np.float64), len(columns))
+def features_of(shape: ModelShape, genes: Sequence[Gene] = ()) -> Features:
+    """Return the columns of n shapes: sizes and layout, and beside them the genes, where some are given."""
+    sizes = shape_features(shape)
+    return side_by_side(sizes, gene_columns(genes, shape)) if genes else sizes
 
 
 def _profile(column: IntArray, sizes: Sizes) -> tuple[FloatArray, FloatArray]:
@@ -171,35 +106,3 @@ def _group_means(shape: ModelShape) -> dict[str, FloatArray]:
         logs = np.log(np.where(has, column, 1)).sum(axis=(1, 2))
         means[f"log_{name}"] = logs / np.maximum(has.sum(axis=(1, 2)), 1)
     return means
-
-
-def _hits(gene: Gene, shape: ModelShape) -> list[tuple[Any, BoolArray]]:
-    """Each value of a gene -> (n,) where a model has it; a layer that does not exist has none."""
-    if gene.field in ("layers", "hidden"):
-        whole = shape.hidden if gene.field == "hidden" else shape.layers[:, 0]
-        return [(value, whole == value) for value in gene.values]
-    column, active = shape.layer_columns()[gene.field][:, 0], shape.active[:, 0]
-    where = slice(None) if gene.shared else slice(gene.layer, gene.layer + 1)
-    return [(value, ((column == value) & active)[:, where].any(axis=1)) for value in gene.values]
-
-
-def _field_means(genes: list[Gene], shape: ModelShape) -> dict[str, FloatArray]:
-    """(n,) mean over existing layers of each varying field, 0..1 over the values that it can take."""
-    means = {}
-    for field in dict.fromkeys(gene.field for gene in genes):
-        values = [value for gene in genes if gene.field == field for value in gene.values]
-        low, width = min(values), max(max(values) - min(values), 1e-12)
-        if field in ("layers", "hidden"):
-            means[field] = ((shape.hidden if field == "hidden" else shape.layers[:, 0]) - low) / width
-        else:
-            scaled = np.where(shape.active[:, 0], (shape.layer_columns()[field][:, 0] - low) / width, 0.0)
-            means[field] = scaled.sum(axis=1) / shape.layers[:, 0]
-    return means
-
-
-def _products(means: dict[str, FloatArray]) -> dict[str, FloatArray]:
-    """Each mean, and the product of any two, squares included."""
-    names = list(means)
-    pairs = [(one, two) for place, one in enumerate(names) for two in names[place:]]
-    products = {f"mean {one} x mean {two}": means[one] * means[two] for one, two in pairs}
-    return {f"mean {name}": column for name, column in means.items()} | products

@@ -29,7 +29,15 @@ ABOUT = "about"
 """Name of the JSON text among the arrays."""
 
 
-class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class GeneColumns(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One gene of the space whose models were measured, and so its one-hot columns."""
+
+    field: str
+    layer: int
+    values: tuple[int | float, ...]
+
+
+class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """What a surrogate was fitted to, for those who use it as a proxy."""
 
     metric: str
@@ -37,6 +45,12 @@ class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     family: Family
     varied: tuple[str, ...]
     """Fields of a shape that had more than one value."""
+    space: str = ""
+    """Name of the space of the genes."""
+    genes: tuple[GeneColumns, ...] = ()
+    """Which columns stand beside sizes and layout; none = these alone, as in all files older than this field."""
+    choices: dict[str, tuple[int | float, ...]] = {}
+    """Where there are genes: all values that each field of a shape could take."""
 
 
 class _About(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

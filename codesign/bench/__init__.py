@@ -26,7 +26,8 @@ class BenchOptions:
     scalesim_python: Path | None = None
     """cost_speed: the interpreter of an environment with SCALE-Sim, which needs numpy < 2."""
     table: Path | None = None
-    """surrogate: one table of trained nets, instead of those of the reference data. proxies: the nets of the study."""
+    """surrogate: one table of trained nets, instead of those of the reference data. proxies: the nets of the study.
+    supernet: a run."""
     train_size: int | None = None
     """surrogate, with a table: fit to so many nets and judge on all others."""
     trainings: Trainings | None = None
@@ -103,11 +104,11 @@ def training_speed(_data: Path, _options: BenchOptions) -> Figures:
     return run()
 
 
-def network_figures(_data: Path, _options: BenchOptions) -> Figures:
-    """The shipped elastic network beside n-grams, and whether its screening budget ranks as a full one does."""
+def network_figures(_data: Path, options: BenchOptions) -> Figures:
+    """The shipped elastic network beside n-grams, and its screening budget; layers that shapes (or a run's) share."""
     from codesign.bench.supernet import run
 
-    return run()
+    return run(options.table)
 
 
 def ladder_figures(_data: Path, _options: BenchOptions) -> Figures:
@@ -207,8 +208,8 @@ WRITING = ("surrogate",)
 """Benchmarks that can write what they fitted into the package."""
 
 
-WITH_TABLE = ("proxies", "surrogate")
-"""Benchmarks that take a table of trained networks."""
+WITH_TABLE = ("proxies", "supernet", "surrogate")
+"""Benchmarks that take a table of trained networks, or a run (supernet)."""
 
 WITHOUT_DATA = ("exits", "ladder", "proxies", "sensitivity", "supernet", "survey", "t5", "text", "training")
 """Benchmarks that need no reference data."""
@@ -224,7 +225,7 @@ def run_bench(name: str, data: Path | None, options: BenchOptions | None = None)
     if name not in BENCHES:
         raise unknown_name("benchmark", name, BENCHES)
     if options.table and name not in WITH_TABLE:
-        raise InputError(f"bench {name}: a table is for {', '.join(WITH_TABLE)}; leave it out")
+        raise InputError(f"bench {name}: a table or run is for {', '.join(WITH_TABLE)}; leave it out")
     if options.train_size and name != "surrogate":
         raise InputError(f"bench {name}: --train-size is for surrogate; leave it out")
     if (options.trainings is not None or options.figures_to or options.networks) and name != "proxies":

@@ -1,11 +1,13 @@
-"""The shipped elastic network: what it reaches on held-out text, and whether few windows rank shapes as many do."""
+"""The shipped elastic network: what it reaches on held-out text, whether few windows rank as many do, shared work."""
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from os import cpu_count
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,9 @@ from codesign.accuracy.paired import error_of_mean
 from codesign.accuracy.proxy import SUPERNETS, shipped_network
 from codesign.accuracy.supernet import FULL_WINDOWS, SCREENING_WINDOWS, Supernet
 from codesign.design import ModelShape
+from codesign.elastic.setting import Setting, settings
+from codesign.errors import InputError
+from codesign.run import open_run
 from codesign.space_file import read_space
 from codesign.text.corpus import shipped
 from codesign.text.ngrams import fitted, ngram_baselines
@@ -25,14 +30,23 @@ NAME = "supernet"
 SHAPES = 60
 """Random shapes whose ranking is compared."""
 
+PROPOSED = 200
+"""Random shapes that are looked at for layers which they share, all together."""
+
 ORDERS = (2, 3, 4)
 """Of the n-grams beside the network."""
 
 SEED = 0
 
 
-def run() -> list[dict[str, Any]]:
-    """Return figures of the network, of n-grams on the same tokens, and of the screening budget."""
+def run(directory: Path | None = None) -> list[dict[str, Any]]:
+    """Return figures of the network, of n-grams on the same tokens, of the screening budget, and of shared layers.
+
+    Args:
+        directory: of a recorded search; then only what the shapes of its batches share, batch by batch.
+    """
+    if directory is not None:
+        return [_shared_in(directory)]
     space = read_space(SUPERNETS[NAME]).content
     few = Supernet(NAME, shipped_network(NAME))
     full = replace(few, window_count=FULL_WINDOWS, losses={})
@@ -46,6 +60,7 @@ def run() -> list[dict[str, Any]]:
         _same_windows(full, space.baseline.shape, train, validation),
         {"figure": "screening", "windows": SCREENING_WINDOWS, "windows_full": FULL_WINDOWS}
         | screening(few, full, SHAPES),
+        {"figure": "shared layers", "batches": 1} | shared_layers([settings(_shapes(NAME, PROPOSED))]),
     ]
 
 
@@ -103,6 +118,42 @@ def screening(few: Supernet, many: Supernet, count: int) -> dict[str, float]:
         "kendall_tau": float(kendalltau(screened, measured).statistic),
         "shapes_per_s_per_core": len(screened) / seconds,
     }
+
+
+def shared_layers(batches: Sequence[Sequence[Setting]]) -> dict[str, float]:
+    """Return what a network that computes shared beginnings once would save of its layers' work.
+
+    Networks share their first k layers where the hidden size, and with it the embedding, and these layers are equal. A
+    network that an earlier batch had is not measured again, and so is not counted.
+
+    Args:
+        batches: networks that are measured together.
+
+    Returns:
+        shapes, evaluations of a layer by one at a time, and the share of them that a tree of prefixes would save.
+
+    Raises:
+        InputError: no network.
+    """
+    if not any(batches):
+        raise InputError("shared layers: expected shapes to look at, got none")
+    known: set[Setting] = set()
+    alone = together = 0
+    for batch in batches:
+        new = [one for one in dict.fromkeys(batch) if one not in known]
+        known.update(new)
+        alone += sum(len(one.layers) for one in new)
+        together += len({(one.hidden, one.layers[: k + 1]) for one in new for k in range(len(one.layers))})
+    return {"shapes": len(known), "layer_evaluations": alone, "saved_share": 1 - together / alone}
+
+
+def _shared_in(directory: Path) -> dict[str, Any]:
+    """What the shapes of a search share in their first stack; a batch is what its algorithm asked for at a time."""
+    recorded = open_run(directory)
+    found = settings(recorded.space.decode(recorded.evaluations.genomes).shape, recorded.space.family.stacks[0])
+    size = recorded.manifest.population
+    batches = [found[start : start + size] for start in range(0, len(found), size)]
+    return {"figure": "shared layers", "run": recorded.name, "batches": len(batches)} | shared_layers(batches)
 
 
 def _shapes(name: str, count: int) -> ModelShape:

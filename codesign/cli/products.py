@@ -74,7 +74,9 @@ def bench(
     name: Annotated[str, typer.Argument(help="What to measure; an unknown name lists the known ones.")],
     table: Annotated[
         Path | None,
-        typer.Argument(help="surrogate: one table of trained nets, instead of --data; proxies: those of the study."),
+        typer.Argument(
+            help="surrogate: a table of nets, instead of --data; proxies: those of the study; supernet: a run."
+        ),
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Directory of the reference data.")] = None,
     train_size: Annotated[int | None, typer.Option(help="surrogate: fit to so many nets of the table.")] = None,

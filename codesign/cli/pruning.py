@@ -17,6 +17,7 @@ class TaskFormat(StrEnum):
     glue = "glue"
     rated = "rated"
     text = "text"
+    squad = "squad"
 
 
 @app.command(epilog="Example: codesign prune minilm/ half.toml --to minilm-half --task sst2.tsv --recover 100")
@@ -26,7 +27,8 @@ def prune(
     to: Annotated[Path, typer.Option(help="New directory for what is left.")],
     task: Annotated[list[Path] | None, typer.Option(help="File of examples; several of one task may be given.")] = None,
     task_format: Annotated[
-        TaskFormat, typer.Option(help="glue: TSV with a header; rated: id, rating, text; text: running text.")
+        TaskFormat,
+        typer.Option(help="glue: TSV with header; rated: id, rating, text; text: running text; squad: JSON."),
     ] = TaskFormat.glue,
     text: Annotated[str, typer.Option(help="TSV: column of the text.")] = "sentence",
     label: Annotated[str, typer.Option(help="TSV: column of the class.")] = "label",
@@ -37,6 +39,7 @@ def prune(
     recover: Annotated[int, typer.Option(min=0, help="Steps on the task after the surgery.")] = 0,
     learning_rate: Annotated[float, typer.Option(help="Of both fine-tunes.")] = 5e-5,
     seed: Annotated[int, typer.Option(min=0, help="Of what is held out, and the order of training.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda or any other of torch.")] = "cpu",
     as_json: AsJson = False,
 ) -> None:
     """Cut a published checkpoint, measure a task before and after, write what is left."""
@@ -46,7 +49,7 @@ def prune(
     files = None
     if task:
         files = TaskFiles(tuple(task), task_format.value, text, label, pair, limit, batch, seed)
-    record = command.prune(checkpoint, surgery, to, files, command.FineTune(tune, recover, learning_rate))
+    record = command.prune(checkpoint, surgery, to, files, command.FineTune(tune, recover, learning_rate), device)
     if as_json:
         print_json(record)
     else:

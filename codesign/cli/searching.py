@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -108,26 +109,46 @@ def front(
             terminal.out.print(terminal.front_table(run, ids.tolist()))
 
 
+class FitColumns(StrEnum):
+    """What a fitted surrogate reads; see `codesign.fitting`."""
+
+    auto = "auto"
+    sizes = "sizes"
+    genes = "genes"
+
+
+class FitMethod(StrEnum):
+    """What is fitted; see `codesign.accuracy.fitted`."""
+
+    auto = "auto"
+    gp = "gp"
+    ridge = "ridge"
+    quadratic = "quadratic"
+    mlp = "mlp"
+
+
 @app.command(epilog="Example: codesign fit measured-run -o surrogate.npz")
 def fit(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories of runs of one search space.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The .npz file to write.")],
+    columns: Annotated[
+        FitColumns, typer.Option(help="What is read of a shape: sizes, or these and the space's genes.")
+    ] = FitColumns.auto,
+    method: Annotated[
+        FitMethod, typer.Option(help="What is fitted; see docs/accuracy.md, Surrogates.")
+    ] = FitMethod.auto,
     as_json: AsJson = False,
 ) -> None:
     """Fit a surrogate to the shapes that runs have measured; --proxy fitted:FILE then predicts by it."""
-    from codesign.fitting import fit_runs
+    from codesign import fitting
     from codesign.run import open_run
 
-    fitted = fit_runs([open_run(run) for run in runs], output)
-    held_out = fitted.held_out
+    outcome = fitting.fit_runs([open_run(run) for run in runs], output, method.value, columns.value)
     if as_json:
-        print_json({"format": 1, "rows": fitted.rows, "method": fitted.method, "held_out_rms": held_out.rms,
-                    "covered_80": held_out.covered_80})  # fmt: skip
-        return
-    typer.echo(
-        f"{fitted.rows} shapes, {fitted.method}: held-out error {held_out.rms:.2%} (rms), {held_out.covered_80:.0%} "
-        f"inside the 80 % interval\nuse it with: --proxy fitted:{output}"
-    )
+        print_json(fitting.record(outcome))
+    else:
+        for line in fitting.lines(outcome, output):
+            typer.echo(line)
 
 
 @app.command(epilog="Example: codesign report runs/reference -o report.html")

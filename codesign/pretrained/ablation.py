@@ -7,7 +7,6 @@ reparametrisation), which computes the same.
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
@@ -21,7 +20,7 @@ from codesign.pretrained.cutting import keep_units
 from codesign.pretrained.language import check_spans, language
 from codesign.pretrained.layer import FeedForward, Map
 from codesign.pretrained.model import Checkpoint, parameter_count
-from codesign.pretrained.objective import Network, Objective, compared
+from codesign.pretrained.objective import Network, Objective, compared, perplexity
 from codesign.pretrained.recovery import fine_tuned
 from codesign.text.corpus import shipped
 from codesign.text.packing import pack
@@ -123,7 +122,7 @@ def _ablations(objective: Objective, seed: int) -> Iterator[dict[str, Any]]:
             "ffns": name,
             "seed": seed,
             "parameters": count,
-            "perplexity": math.exp(result.mean),
+            "perplexity": perplexity(result.mean),
             "standard_error_nats": result.standard_error,
             "difference_nats": result.difference,
             "difference_standard_error_nats": result.difference_standard_error,

@@ -26,6 +26,7 @@ import msgspec
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
+from torch import nn
 
 from codesign.design import ModelShape
 from codesign.errors import InputError
@@ -56,6 +57,22 @@ def read_checkpoint(directory: Path) -> Checkpoint:
         return _read_own(directory, config)
     base = base_of(config, str(directory / CONFIG))
     return adopt(_read_published(directory, base), base, config).ready()
+
+
+def published_answer_head(directory: Path, checkpoint: Checkpoint) -> nn.Linear | None:
+    """Return the head that a checkpoint was published with for answering questions; None where it has none."""
+    if _config(directory).get("model_type") == OWN:
+        return None
+    import transformers
+
+    with _silent():  # num_labels: a classifier of three classes has a config that no such model is built from
+        model, said = transformers.AutoModelForQuestionAnswering.from_pretrained(
+            directory, local_files_only=True, dtype=torch.float32, output_loading_info=True, num_labels=2
+        )
+    if any(name.startswith("qa_outputs.") for name in said["missing_keys"]):
+        return None
+    head: nn.Linear = model.qa_outputs.to(checkpoint.device)
+    return head
 
 
 def save(

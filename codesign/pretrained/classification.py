@@ -93,7 +93,7 @@ def classification(train: Encoded, test: Encoded, batch: int, seed: int) -> Obje
         part = train.take(batch_rows(len(train), batch, number, seed))
         assert network.head is not None
         logits = network.head(pooled(network.checkpoint, part.tokens))
-        return functional.cross_entropy(logits, torch.from_numpy(part.labels), reduction="none")
+        return functional.cross_entropy(logits, _labels(part.labels, logits.device), reduction="none")
 
     measured: WeakKeyDictionary[nn.Module, Tensor] = WeakKeyDictionary()  # bodies do not change: training copies them
 
@@ -104,9 +104,10 @@ def classification(train: Encoded, test: Encoded, batch: int, seed: int) -> Obje
             measured[body] = features_of(network.checkpoint, test.tokens)
         with torch.no_grad():
             logits = network.head(measured[body])
-        right = (logits.argmax(dim=1).numpy() == test.labels).astype(np.float64)
+        told = logits.cpu()
+        right = (told.argmax(dim=1).numpy() == test.labels).astype(np.float64)
         # The largest of no numbers would be the first class.
-        return cast(FloatArray, np.where(logits.isfinite().all(dim=1).numpy(), right, np.nan))
+        return cast(FloatArray, np.where(told.isfinite().all(dim=1).numpy(), right, np.nan))
 
     def fitted(checkpoint: Checkpoint) -> Network:
         return Network(checkpoint, fit_head(features_of(checkpoint, train.tokens), train.labels, classes))
@@ -120,6 +121,7 @@ def pooled(checkpoint: Checkpoint, tokens: Sequence[tuple[int, ...]]) -> Tensor:
     ids, real = torch.zeros(len(tokens), longest, dtype=torch.long), torch.zeros(len(tokens), longest, dtype=torch.bool)
     for row, sentence in enumerate(tokens):
         ids[row, : len(sentence)], real[row, : len(sentence)] = torch.tensor(sentence), True
+    ids, real = ids.to(checkpoint.device), real.to(checkpoint.device)
     states = checkpoint.states(ids, real)
     return (states * real[:, :, None]).sum(dim=1) / real.sum(dim=1, keepdim=True)
 
@@ -130,15 +132,15 @@ def features_of(checkpoint: Checkpoint, tokens: Sequence[tuple[int, ...]]) -> Te
     order = np.argsort([len(sentence) for sentence in tokens], kind="stable")
     parts = [order[start : start + MEASURED_BATCH] for start in range(0, len(order), MEASURED_BATCH)]
     found = torch.cat([pooled(checkpoint, [tokens[row] for row in part]) for part in parts])
-    return found[torch.from_numpy(np.argsort(order, kind="stable"))]
+    return found[torch.from_numpy(np.argsort(order, kind="stable")).to(found.device)]
 
 
 def fit_head(inputs: Tensor, labels: IntArray, classes: int) -> nn.Linear:
     """Return the logistic regression of labels (n,) on inputs (n, d), with a penalty on squared weights."""
     mean, spread = inputs.mean(dim=0), inputs.std(dim=0).clamp(min=1e-6)
-    scaled, wanted = (inputs - mean) / spread, torch.from_numpy(labels)
+    scaled, wanted = (inputs - mean) / spread, _labels(labels, inputs.device)
     penalty = PENALTY * inputs.shape[1] / len(inputs)
-    head = nn.Linear(inputs.shape[1], classes)
+    head = nn.Linear(inputs.shape[1], classes, device=inputs.device)
     nn.init.zeros_(head.weight)
     nn.init.zeros_(head.bias)
     solver = torch.optim.LBFGS(head.parameters(), max_iter=200, line_search_fn="strong_wolfe")
@@ -154,3 +156,7 @@ def fit_head(inputs: Tensor, labels: IntArray, classes: int) -> nn.Linear:
         head.weight.div_(spread)
         head.bias.sub_(head.weight @ mean)
     return head
+
+
+def _labels(labels: IntArray, device: torch.device) -> Tensor:
+    return torch.from_numpy(labels).to(device)

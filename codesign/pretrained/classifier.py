@@ -9,10 +9,9 @@ from typing import Any
 
 import torch
 
-from codesign.errors import InputError
 from codesign.pretrained.checkpoint import read_checkpoint
 from codesign.pretrained.classification import features_of, read_tokenizer, tokens_of
-from codesign.pretrained.head import Head, read_head
+from codesign.pretrained.head import Head, check_width, read_head
 from codesign.pretrained.model import Checkpoint
 
 
@@ -39,7 +38,5 @@ def read_classifier(directory: Path) -> Classifier:
         InputError: a part is missing or damaged, or the head is that of a network of another width.
     """
     made = Classifier(read_checkpoint(directory), read_tokenizer(directory), read_head(directory))
-    width = int(made.checkpoint.base.hidden[0])
-    if made.head.map.in_features != width:
-        raise InputError(f"{directory}: expected a head on {width} features, got one on {made.head.map.in_features}")
+    check_width(directory, made.head, int(made.checkpoint.base.hidden[0]))
     return made

@@ -107,5 +107,5 @@ def _by_head(effects: Tensor | None, attention: Attention | None) -> Tensor | No
 
 def best(scores: Tensor, count: int) -> list[int]:
     """Return the places of the `count` highest scores, in order; of equal ones the first."""
-    order = np.argsort(-scores.numpy(), kind="stable")[:count]
+    order = np.argsort(-scores.cpu().numpy(), kind="stable")[:count]
     return sorted(int(place) for place in order)

@@ -58,7 +58,7 @@ def language(
         parts = [test[start : start + MEASURED_BATCH] for start in range(0, len(test), MEASURED_BATCH)]
         # The spans of held-out windows never change: 0 is no training batch, the place in the text tells them apart.
         found = [of_windows(network, part, -1 - i) for i, part in enumerate(parts)]
-        return cast(FloatArray, torch.cat(found).numpy().astype(np.float64))
+        return cast(FloatArray, torch.cat(found).cpu().numpy().astype(np.float64))
 
     return Objective("perplexity", losses, scores, _without_head, tokens_per_word)
 
@@ -69,7 +69,7 @@ def _without_head(checkpoint: Checkpoint) -> Network:
 
 def next_token_losses(checkpoint: Checkpoint, windows: IntArray) -> Tensor:
     """Return (b,) mean nats a token of (b, t) windows, each token after the first predicted from those before it."""
-    tokens = torch.from_numpy(windows).long()
+    tokens = torch.from_numpy(windows).long().to(checkpoint.device)
     logits = checkpoint.body(input_ids=tokens).logits[:, :-1]
     return _mean_losses(logits, tokens[:, 1:])
 
@@ -78,7 +78,8 @@ def span_losses(checkpoint: Checkpoint, windows: IntArray, sentinels: tuple[int,
     """Return (b,) mean nats a target token: the spans cut out of (b, t) windows, each after its sentinel."""
     random = np.random.default_rng((seed[0], 2 * abs(seed[1]) + (seed[1] < 0)))
     pairs = [corrupted(window, sentinels, random) for window in windows]
-    source, target = (torch.from_numpy(np.stack(part)).long() for part in zip(*pairs, strict=True))
+    both = (np.stack(part) for part in zip(*pairs, strict=True))
+    source, target = (torch.from_numpy(part).long().to(checkpoint.device) for part in both)
     start = checkpoint.body.config.decoder_start_token_id
     before = torch.cat([torch.full_like(target[:, :1], start), target[:, :-1]], dim=1)
     logits = checkpoint.body(input_ids=source, decoder_input_ids=before).logits

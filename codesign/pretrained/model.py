@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import msgspec
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from codesign.design import GROUP_FIELDS, GROUPS, ModelShape, Stack
@@ -37,11 +38,28 @@ class Checkpoint:
         self.body.eval()
         return self
 
-    def states(self, tokens: Tensor, real: Tensor) -> Tensor:
-        """Return (b, t, d) states after the last layer of the first stack; real (b, t) is True at tokens."""
+    def on(self, device: str | torch.device) -> Checkpoint:
+        """Return itself, moved to a device of torch."""
+        self.body.to(device)
+        return self
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return cast(torch.device, next(self.body.parameters()).device)
+
+    def states(self, tokens: Tensor, real: Tensor, segments: Tensor | None = None) -> Tensor:
+        """Return (b, t, d) states after the last layer of the first stack.
+
+        Args:
+            tokens: (b, t).
+            real: (b, t) True at tokens.
+            segments: (b, t) 0 or 1, for networks that tell them apart; None = all tokens are of the first.
+        """
+        types = {"token_type_ids": segments} if segments is not None and self.base.family.token_types > 1 else {}
         bare = self.body.base_model
         first = bare.encoder if self.base.family.stacks == ("encoder", "decoder") else bare
-        return cast(Tensor, first(input_ids=tokens, attention_mask=real.long()).last_hidden_state)
+        return cast(Tensor, first(input_ids=tokens, attention_mask=real.long(), **types).last_hidden_state)
 
 
 def container(body: Any, kind: Kind, stack: Stack) -> nn.ModuleList:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -26,17 +27,21 @@ class Network:
 class Objective:
     """A task of the user."""
 
-    measure: Literal["accuracy", "perplexity"]
+    measure: Literal["accuracy", "perplexity", "f1"]
     losses: Callable[[Network, int], Tensor]
     """Number of a training batch -> (b,) loss of each example; the same number gives the same batch."""
     scores: Callable[[Network], FloatArray]
-    """(n,) of held-out examples: 1 right, 0 wrong; or nats a token. NaN where a network computes no numbers."""
+    """(n,) of held-out examples: 1 right, 0 wrong; F1 of an answer; nats a token. NaN where a network computes none."""
     fitted: Callable[[Checkpoint], Network]
     """A network with a head fitted on what the checkpoint computes, if the task has a head."""
     tokens_per_word: float | None = None
     """Of the text, where scores are nats a token of it."""
     classes: tuple[str, ...] = ()
-    """Their names, where the user's files name them and a head tells them apart."""
+    """Of the head's outputs: the names, where the user's files name them and a head tells them apart."""
+    details: Callable[[Network], dict[str, float]] = lambda _network: {}
+    """Named figures beside the mean score."""
+    published_head: nn.Linear | None = None
+    """Of the checkpoint, where it was published for such a task."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,14 @@ def compared(scores: FloatArray, other: FloatArray) -> Comparison:
                              "network's weights are not finite, or too large to compute with")  # fmt: skip
     gap = scores - other
     return Comparison(float(scores.mean()), _error(scores), float(gap.mean()), _error(gap))
+
+
+def perplexity(nats: float) -> float:
+    """Return exp(nats); infinity above some 709 nats, as a ruined network has a word where words are many tokens."""
+    try:
+        return math.exp(nats)
+    except OverflowError:
+        return math.inf
 
 
 def batch_rows(n: int, size: int, batch: int, seed: int) -> IntArray:

@@ -19,6 +19,11 @@ from codesign.pretrained.surgery import Surgery, kept_layers, wanted
 Losses = Callable[[Checkpoint, int], Tensor]
 """Network and number of a batch -> (b,) loss of each example."""
 
+Plan = tuple[Layer, LayerSetting]
+"""A layer, and what it shall be."""
+
+STACKS: tuple[Stack, ...] = ("encoder", "decoder")
+
 BATCHES = 16
 """Of the user's task, to judge heads and units by."""
 
@@ -36,23 +41,45 @@ def operate(checkpoint: Checkpoint, surgery: Surgery, losses: Losses | None = No
     Raises:
         InputError: the surgery does not fit the network, speaks of a stack that it lacks, or needs a task.
     """
-    for stack in ("encoder", "decoder"):
-        if stack not in checkpoint.base.family.stacks and surgery.of(stack) != type(surgery.of(stack))():
-            raise InputError(f"{stack}: expected nothing, the checkpoint has no {stack}; "
-                             f"it has {', '.join(checkpoint.base.family.stacks)}")  # fmt: skip
+    check_fits(checkpoint, surgery, losses is not None)
     made = copy.deepcopy(checkpoint)
-    plans: list[tuple[Layer, LayerSetting]] = []
-    for stack in made.base.family.stacks:
-        plans += _arranged(made, surgery, stack)
+    plans: list[Plan] = []
+    for stack, layers, planned in _arranged(made, surgery):
+        set_layers(made.body, made.kind, stack, layers)
+        plans += planned
     scores = _scores(made, plans, surgery, losses)
     for layer, setting in plans:
         _cut(layer, setting, scores.get(layer))
     return made
 
 
-def _arranged(made: Checkpoint, surgery: Surgery, stack: Stack) -> list[tuple[Layer, LayerSetting]]:
-    """Drop and share layers of a stack; return each distinct layer with what it shall be."""
-    published = made.layers(stack)
+def check_fits(checkpoint: Checkpoint, surgery: Surgery, task: bool) -> None:
+    """Refuse a surgery that `operate` would refuse, before time is spent on the network; nothing is changed.
+
+    Args:
+        checkpoint: the whole network, trained on the task or not.
+        surgery: what shall happen.
+        task: whether there will be losses to judge heads and units by.
+
+    Raises:
+        InputError: see `operate`.
+    """
+    plans = [plan for _, _, planned in _arranged(checkpoint, surgery) for plan in planned]
+    if surgery.importance == "taylor" and not task and any(_chooses(layer.setting(), after) for layer, after in plans):
+        raise InputError('importance: expected a task to judge heads and units by, got none; give --task, or set '
+                         'importance = "magnitude", which needs no data')  # fmt: skip
+
+
+def _arranged(checkpoint: Checkpoint, surgery: Surgery) -> list[tuple[Stack, list[Layer], list[Plan]]]:
+    """Return of each stack: the layers that stay, shared ones several times, and what each distinct one shall be."""
+    has = checkpoint.base.family.stacks
+    for stack in STACKS:
+        if stack not in has and surgery.of(stack) != type(surgery.of(stack))():
+            raise InputError(f"{stack}: expected nothing, the checkpoint has no {stack}; it has {', '.join(has)}")
+    return [(stack, *_arranged_stack(checkpoint.layers(stack), surgery, stack)) for stack in has]
+
+
+def _arranged_stack(published: list[Layer], surgery: Surgery, stack: Stack) -> tuple[list[Layer], list[Plan]]:
     places = kept_layers(surgery, stack, len(published))
     lead = {place: place for place in places}
     for group in surgery.of(stack).shared:
@@ -61,18 +88,17 @@ def _arranged(made: Checkpoint, surgery: Surgery, stack: Stack) -> list[tuple[La
                              f"got {list(group)}")  # fmt: skip
         lead |= dict.fromkeys(group, group[0])
     layers = [published[lead[place]] for place in places]
-    set_layers(made.body, made.kind, stack, layers)
     settings = wanted(surgery, stack, tuple(layer.setting() for layer in layers))
     plans: dict[Layer, LayerSetting] = {}
     for place, layer, setting in zip(places, layers, settings, strict=True):
         if plans.setdefault(layer, setting) != setting:
             raise InputError(f"{stack}: layer {place} shares its weights: expected the same as in its group, "
                              f"{plans[layer]}, got {setting}")  # fmt: skip
-    return list(plans.items())
+    return layers, list(plans.items())
 
 
 def _scores(
-    made: Checkpoint, plans: list[tuple[Layer, LayerSetting]], surgery: Surgery, losses: Losses | None
+    made: Checkpoint, plans: list[Plan], surgery: Surgery, losses: Losses | None
 ) -> dict[Layer, LayerImportance]:
     """Importance of the layers of which only some heads or units stay."""
     chosen = [layer for layer, setting in plans if _chooses(layer.setting(), setting)]
@@ -80,9 +106,7 @@ def _scores(
         return {}
     if surgery.importance == "magnitude":
         return {layer: magnitude(layer) for layer in chosen}
-    if losses is None:
-        raise InputError('importance: expected a task to judge heads and units by, got none; give --task, or set '
-                         'importance = "magnitude", which needs no data')  # fmt: skip
+    assert losses is not None
     return taylor(made.body, chosen, lambda batch: losses(made, batch), BATCHES)
 
 

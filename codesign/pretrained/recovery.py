@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -91,11 +91,15 @@ class Stage:
     network: Network
     result: Comparison
     """Beside the published network."""
+    details: dict[str, float] = field(default_factory=dict)
+    """Other figures of the task."""
 
 
 def published(checkpoint: Checkpoint, objective: Objective, tune: int, learning_rate: float) -> Network:
-    """Return the network that surgeries are compared with: a fitted head, then `tune` steps on the task."""
-    return fine_tuned(objective.fitted(checkpoint), objective, tune, learning_rate)
+    """Return the network that surgeries are compared with: its own or a fitted head, then `tune` steps on the task."""
+    head = objective.published_head
+    network = objective.fitted(checkpoint) if head is None else Network(checkpoint, head)
+    return fine_tuned(network, objective, tune, learning_rate)
 
 
 def stages(
@@ -115,7 +119,7 @@ def stages(
         recovered (all weights, `recover` steps, from the refitted head).
     """
     before = objective.scores(network)
-    yield Stage("published", network, compared(before, before))
+    yield Stage("published", network, compared(before, before), objective.details(network))
     cut = Network(operate(network.checkpoint, surgery, _with_head(network, objective)), network.head)
     yield _stage("cut", cut, objective, before)
     if network.head is not None:
@@ -126,7 +130,7 @@ def stages(
 
 
 def _stage(name: str, network: Network, objective: Objective, before: FloatArray) -> Stage:
-    return Stage(name, network, compared(objective.scores(network), before))
+    return Stage(name, network, compared(objective.scores(network), before), objective.details(network))
 
 
 def _with_head(network: Network, objective: Objective) -> Callable[[Checkpoint, int], torch.Tensor]:

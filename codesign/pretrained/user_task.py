@@ -1,7 +1,8 @@
-"""The user's files as a task of a checkpoint: labelled sentences, rated sentences, or running text."""
+"""The user's files as a task of a checkpoint: labelled sentences, rated sentences, running text, or questions."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -10,14 +11,19 @@ import numpy as np
 
 from codesign.design import IntArray
 from codesign.errors import InputError
+from codesign.pretrained import question_windows
+from codesign.pretrained.answering import answering
+from codesign.pretrained.checkpoint import published_answer_head
 from codesign.pretrained.classification import classification, encoded, read_tokenizer
 from codesign.pretrained.language import language
 from codesign.pretrained.model import Checkpoint
 from codesign.pretrained.objective import Objective
+from codesign.pretrained.question_windows import windows_of
 from codesign.text.documents import plain_documents
 from codesign.text.labelled import LabelledText, read_rated, read_tsv
+from codesign.text.squad import checked, read_squad
 
-Format = Literal["glue", "rated", "text"]
+Format = Literal["glue", "rated", "text", "squad"]
 
 WINDOW = 128
 """Tokens of a window of running text."""
@@ -31,7 +37,8 @@ class TaskFiles:
 
     paths: tuple[Path, ...]
     format: Format
-    """glue: TSV with a header; rated: id, rating -4..4, text (VADER); text: running text for language models."""
+    """glue: TSV with a header; rated: id, rating -4..4, text (VADER); text: running text for language models;
+    squad: questions and contexts, SQuAD 1.1 or 2.0."""
     text: str = "sentence"
     label: str = "label"
     pair: str | None = None
@@ -53,12 +60,14 @@ def read_task(files: TaskFiles, checkpoint: Checkpoint, directory: Path) -> Obje
 
     Raises:
         InputError: numbers out of range, files that cannot be used, no tokenizer, too few examples, or running text for
-            a checkpoint that has no output projection.
+            a checkpoint that has no output projection, or questions for one with a decoder.
     """
     check_numbers(files)
     tokenizer = read_tokenizer(directory)
     if files.format == "text":
         return _language(files, checkpoint, tokenizer)
+    if files.format == "squad":
+        return _answering(files, checkpoint, tokenizer, directory)
     data = _labelled(files)
     examples = encoded(data, tokenizer)
     train, test = held_out(len(examples), files.limit, files.seed)
@@ -88,6 +97,48 @@ def held_out(n: int, limit: int | None, seed: int) -> tuple[IntArray, IntArray]:
         raise InputError(f"task: expected at least {2 * HELD_OUT} examples, got {len(rows)}")
     measured = len(rows) // HELD_OUT
     return np.sort(rows[measured:]), np.sort(rows[:measured])
+
+
+def held_out_contexts(contexts: Sequence[str], limit: int | None, seed: int) -> tuple[IntArray, IntArray]:
+    """Return the questions to train on and those to measure on: of a fifth of the contexts, but of two at least.
+
+    Args:
+        contexts: of n questions.
+        limit: so many questions, drawn at random; None = all.
+        seed: of the draw.
+
+    Raises:
+        InputError: fewer than ten questions, or than five contexts.
+    """
+    rows = np.random.default_rng(seed).permutation(len(contexts))[:limit]
+    groups = list(dict.fromkeys(contexts[row] for row in rows))
+    if len(rows) < 2 * HELD_OUT or len(groups) < HELD_OUT:
+        raise InputError(f"task: expected at least {2 * HELD_OUT} questions about {HELD_OUT} contexts, got {len(rows)} "
+                         f"about {len(groups)}")  # fmt: skip
+    chosen, measured = set(groups[: max(2, len(groups) // HELD_OUT)]), np.zeros(len(rows), dtype=np.bool_)
+    measured[:] = [contexts[row] in chosen for row in rows]
+    return np.sort(rows[~measured]), np.sort(rows[measured])
+
+
+def window_length(checkpoint: Checkpoint) -> int:
+    """Return the tokens of a window of question and context."""
+    family, longest = checkpoint.base.family, question_windows.LONGEST
+    return min(longest, family.position_count) if family.positions == "learned" else longest
+
+
+def _answering(files: TaskFiles, checkpoint: Checkpoint, tokenizer: Any, directory: Path) -> Objective:
+    if checkpoint.base.family.stacks != ("encoder",):
+        raise InputError(
+            f"task: questions are for encoders, this checkpoint has {' and '.join(checkpoint.base.family.stacks)}"
+        )
+    questions = checked([one for path in files.paths for one in read_squad(path)], ", ".join(map(str, files.paths)))
+    parts = held_out_contexts([one.context for one in questions], files.limit, files.seed)
+    length = window_length(checkpoint)
+    train, test = ([questions[row] for row in rows] for rows in parts)
+    seen = [(part, windows_of([(one.question, one.context) for one in part], tokenizer, length))
+            for part in (train, test)]  # fmt: skip
+    head = published_answer_head(directory, checkpoint)
+    return answering(*seen, batch=files.batch, seed=files.seed, head=head)
 
 
 def _labelled(files: TaskFiles) -> LabelledText:

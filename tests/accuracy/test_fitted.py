@@ -176,7 +176,12 @@ def test_broken_files_are_refused(tmp_path: Path) -> None:
         ({"log_loss": np.full(30, np.nan)}, "expected finite numbers, got nan for row 0"),
         ({"features": models(5), "log_loss": np.zeros(5)}, "at least 10 measured models, got 5"),
         ({"features": models(30, columns=1)}, "expected a column that varies"),
-        ({"features": models(2001), "log_loss": np.zeros(2001), "method": "gp"}, "at most 2000 rows, got"),
+        ({"features": models(2001), "log_loss": np.zeros(2001), "method": "gp"}, "at most 2000 rows of"),
+        (
+            {"features": models(1001, columns=160), "log_loss": np.zeros(1001), "method": "gp"},
+            "at most 1000 rows",
+        ),
+        ({"features": models(30, columns=101), "method": "quadratic"}, "at most 100 columns, got 101"),
     ],
 )
 def test_unusable_measurements_are_refused(change: dict[str, object], message: str) -> None:

@@ -2,14 +2,17 @@
 
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from codesign.accuracy.fitted_features import CORE, LAYOUT, Features, gene_features, shape_features, side_by_side
+from codesign.accuracy.fitted_genes import gene_columns, model_genes
 from codesign.design import ModelShape, Precision, Spans, Sparsity
 from codesign.errors import InputError
+from codesign.genes import Gene
 from codesign.parameters import parameters
 from codesign.space import SearchSpace
 from codesign.space_file import read_space
@@ -108,6 +111,18 @@ def test_different_models_have_different_columns() -> None:
     whole = np.zeros((len(genomes), len(given_space.genes)), dtype=np.int64)
     whole[:, model] = genomes
     assert len(np.unique(gene_features(given_space, whole).values, axis=0)) == len(genomes)
+
+
+def test_models_without_genes_of_one_stack_have_no_gene_columns() -> None:
+    """Genes of two stacks, or none at all, are refused instead of read as those of the first stack."""
+    given_space = space("survey_lm")
+    two = replace(given_space, family=msgspec.structs.replace(given_space.family, stacks=("encoder", "decoder")))
+    with pytest.raises(InputError, match="expected models of one stack, got encoder, decoder; use sizes"):
+        model_genes(two)
+    with pytest.raises(InputError, match="no gene of the model varies"):
+        model_genes(replace(given_space, genes=()))
+    with pytest.raises(InputError, match="expected shapes that say span, got none"):
+        gene_columns([Gene("span", 0, (8, 16), ordered=True)], given_space.baseline.shape)
 
 
 def test_columns_stand_side_by_side() -> None:

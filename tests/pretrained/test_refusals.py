@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -14,9 +17,10 @@ from codesign.errors import CodesignError, InputError
 from codesign.pretrained import command
 from codesign.pretrained.classification import classification
 from codesign.pretrained.command import FineTune
+from codesign.pretrained.language import language
 from codesign.pretrained.model import Checkpoint
-from codesign.pretrained.objective import compared
-from codesign.pretrained.recovery import DivergedError, fine_tuned
+from codesign.pretrained.objective import Comparison, Network, compared
+from codesign.pretrained.recovery import DivergedError, Stage, fine_tuned
 from codesign.pretrained.user_task import TaskFiles
 from tests.pretrained.sentences import examples
 
@@ -103,6 +107,47 @@ def test_steps_without_a_task_are_refused(user_files: Path) -> None:
         command.prune(
             user_files / "model", str(user_files / "half.toml"), user_files / "left", None, FineTune(recover=5)
         )
+
+
+@pytest.mark.usefixtures("unread")
+def test_device_that_is_not_there_is_refused_first(user_files: Path) -> None:
+    """With the words of codesign train, before a network is read."""
+    with pytest.raises(InputError, match=r"device 'abacus': torch .* cannot use it here; use cpu"):
+        prune(user_files, "--device", "abacus")
+
+
+MISFITS = {
+    "[encoder]\nheads = 5": "encoder.heads: expected at most 4",
+    "[encoder]\nlayers = [0, 3]": "encoder.layers: expected places 0..2",
+    "[encoder]\nffn = [8, 8]": "encoder.ffn: expected one number, or one for each of 3",
+    "[encoder]\nlayers = [0, 1]\nshared = [[1, 2]]": "encoder.shared: expected groups of kept layers",
+    "[encoder]\nffn = [8, 8, 4]\nshared = [[1, 2]]": "layer 2 shares its weights",
+    "[decoder]\nheads = 1": "decoder: expected nothing",
+}
+
+
+@pytest.mark.parametrize("surgery", MISFITS)
+def test_surgery_that_does_not_fit_is_refused_before_training(
+    surgery: str, user_files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither is the task read nor a step taken for a surgery that cannot be."""
+    (user_files / "half.toml").write_text(f"format = 1\n{surgery}\n")
+    monkeypatch.setattr(command, "read_task", lambda *_: pytest.fail("the task was read"))
+    with pytest.raises(InputError, match=re.escape(MISFITS[surgery])):
+        prune(user_files, "--tune", 1000)
+    assert not (user_files / "left").exists()
+
+
+def test_ruined_language_model_has_no_finite_word_perplexity(checkpoints: Checkpoints) -> None:
+    """Perplexities too large for a number are null in JSON and named in text, not an OverflowError."""
+    task = language(np.zeros((20, 8), dtype=np.int64), np.zeros((20, 8), dtype=np.int64), batch=4, seed=0,
+                    tokens_per_word=40.0)  # fmt: skip
+    for nats, perplexity in ((20.0, pytest.approx(math.exp(20))), (800.0, math.inf)):
+        told = command.figures(Stage("cut", Network(checkpoints["gpt2"][1]), Comparison(nats, 1.0, 2.0, 0.5)), task)
+        assert told["perplexity"] == perplexity
+        assert json.loads(msgspec.json.encode(told))["word_perplexity"] is None
+        record = {"parameters": {"published": 1, "left": 1}, "stages": [told], "head": None, "files": []}
+        assert "word_perplexity=(not finite)" in list(command.lines(record))[1]
 
 
 @pytest.mark.usefixtures("unread")
