@@ -124,6 +124,13 @@ def exit_figures(_data: Path, _options: BenchOptions) -> Figures:
     return run()
 
 
+def answer_lines(_data: Path, _options: BenchOptions) -> Figures:
+    """Error of lines without a network on the questions made of the shipped text; about a minute."""
+    from codesign.bench.answers import run
+
+    return run()
+
+
 def pretrained_figures(data: Path, _options: BenchOptions) -> Figures:
     """MiniLM cut in many ways, measured on VADER's sentences with and without recovery; --data: their directory."""
     from codesign.bench.pretrained import run
@@ -198,6 +205,7 @@ BENCHES: dict[str, Callable[[Path, BenchOptions], Figures]] = {
     "scores": score_ranks,
     "proxies": proxy_ranks,
     "exits": exit_figures,
+    "answers": answer_lines,
     "pretrained": pretrained_figures,
     "t5": t5_figures,
     "ladder": ladder_figures,
@@ -210,7 +218,7 @@ WRITING = ("surrogate",)
 WITH_TABLE = ("proxies", "surrogate")
 """Benchmarks that take a table of trained networks."""
 
-WITHOUT_DATA = ("exits", "ladder", "proxies", "sensitivity", "supernet", "survey", "t5", "text", "training")
+WITHOUT_DATA = ("answers", "exits", "ladder", "proxies", "sensitivity", "supernet", "survey", "t5", "text", "training")
 """Benchmarks that need no reference data."""
 
 

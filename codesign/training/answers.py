@@ -64,7 +64,7 @@ def answer_text(table: TextTable, answers: AnswersTable, tokenizer: Tokenizer | 
         tokenizer = tokenizer_for(table.corpus, table.vocabulary, [*contexts, *(one.question for one in train)])
     whole, held_out = (answer_set(part, tokenizer, answers, table.window) for part in (train, validation))
     if not (whole.windows.starts > 0).any():
-        raise InputError(f"text.window: expected windows that hold an answer, got none in {len(whole.windows)} windows of "
+        raise InputError(f"text.window: expected windows that hold an answer, got none in {len(whole.windows)} of "
                          f"{table.window} tokens; write a longer window or a shorter answers.stride")  # fmt: skip
     windows = whole.windows.take(learned_from(whole, answers.empty_windows).nonzero()[0])
     return AnswerText(tokenizer, answers, windows, held_out)
@@ -92,6 +92,9 @@ def _part(part: str, table: TextTable, answers: AnswersTable) -> list[Question]:
     if bool(table.path) != (table.corpus == "squad"):
         expected = "a file or folder" if table.corpus == "squad" else "an empty one"
         raise InputError(f"text.path: expected {expected} with corpus {table.corpus!r}, got {table.path!r}")
+    if (answers.context > 0) != (table.corpus == "sotu"):
+        expected = "at least 1 sentence" if table.corpus == "sotu" else "0, the questions have their own"
+        raise InputError(f"answers.context: expected {expected}, with corpus {table.corpus!r}, got {answers.context}")
     found = loaders[table.corpus](part, table, answers)
     impossible = sum(one.impossible for one in found)
     if (impossible > 0) != answers.unanswerable:
@@ -121,7 +124,7 @@ def _squad(part: str, table: TextTable, _answers: AnswersTable) -> list[Question
     questions = read_squad(path)
     contexts = list(dict.fromkeys(one.context for one in questions))
     if len(contexts) < FEWEST:
-        raise InputError(f"{path}: expected at least {FEWEST} contexts, of which one is validation, got {len(contexts)}; "
-                         "give more, or a folder with train*.json and dev*.json")  # fmt: skip
+        raise InputError(f"{path}: expected at least {FEWEST} contexts, of which one is validation, got {len(contexts)}"
+                         "; give more, or a folder with train*.json and dev*.json")  # fmt: skip
     chosen = set(getattr(split(contexts), part))
     return [one for one in questions if one.context in chosen]

@@ -27,27 +27,23 @@ class AnswersTable(Table, frozen=True):
     context: Natural
     """Of "sotu": sentences before the question's that are its context; 0 with your own questions."""
     unanswerable: bool
-    """Some questions have no answer (SQuAD 2.0; a third of those made of "sotu"): the first token then stands for it."""
+    """Some questions have no answer (SQuAD 2.0; a third of those of "sotu"): the first token then stands for it."""
     empty_windows: Fraction
     """Share of the training windows without the answer of their question that are learned from: they point to the first
     token. Those of questions that have no answer are all learned from."""
 
 
-def check_answers(table: AnswersTable, corpus: str, window: int) -> None:
+def check_answers(table: AnswersTable, window: int) -> None:
     """Refuse what types alone cannot.
 
     Raises:
-        InputError: windows with too little room for a context, an answer that no window holds, or sentences of a
-            context where contexts are given.
+        InputError: windows with too little room for a context, strides that leave gaps, or answers too long.
     """
     room = window - table.question - SPECIAL
     if room < 1:
-        raise InputError(f"answers.question: expected at most {window - SPECIAL - 1}, which leaves a token of the context "
+        raise InputError(f"answers.question: expected at most {window - SPECIAL - 1}, which leaves a token of context "
                          f"in a window of {window}, got {table.question}; write a longer text.window")  # fmt: skip
     for name in ("stride", "answer"):
         if getattr(table, name) > room:
-            raise InputError(f"answers.{name}: expected at most {room}, the context's tokens in a window of {window} with "
-                             f"a question of {table.question}, got {getattr(table, name)}")  # fmt: skip
-    if (table.context > 0) != (corpus == "sotu"):
-        expected = "at least 1 sentence" if corpus == "sotu" else "0"
-        raise InputError(f"answers.context: expected {expected} with corpus {corpus!r}, got {table.context}")
+            raise InputError(f"answers.{name}: expected at most {room}, the context's part of a window of {window} "
+                             f"beside a question of {table.question}, got {getattr(table, name)}")  # fmt: skip

@@ -56,8 +56,8 @@ def check_task(space: SearchSpace, recipe: Recipe) -> None:
     family = space.family
     kind = "answers" if recipe.answers is not None else "sentences" if recipe.sentences is not None else ""
     if not kind and family.stacks[0] != "decoder":
-        raise InputError(f"search space {space.name}: expected a decoder for a recipe without [sentences] or [answers], "
-                         f"a language model's, got an {family.stacks[0]}; take a recipe with one of them")  # fmt: skip
+        raise InputError(f"search space {space.name}: expected a decoder for a recipe without [sentences] or "
+                         f"[answers], got an {family.stacks[0]}; take a recipe with one of them")  # fmt: skip
     if kind and family.lm_head:
         raise InputError(f"search space {space.name}: expected family.lm_head = false for a recipe with [{kind}], got "
                          "true; take a recipe without it")  # fmt: skip

@@ -220,4 +220,4 @@ def _check(recipe: Recipe) -> None:
     if recipe.answers is not None:
         if recipe.sentences is not None:
             raise InputError("[sentences], [answers]: expected one task, got both; leave one of the tables out")
-        check_answers(recipe.answers, recipe.text.corpus, recipe.text.window)
+        check_answers(recipe.answers, recipe.text.window)
