@@ -16,7 +16,7 @@ import numpy as np
 
 from codesign.text.cloze import BLANK, candidates
 from codesign.text.squad import Question
-from codesign.text.squad_metrics import best, exact_match, token_f1
+from codesign.text.squad_metrics import best_score, exact_match, token_f1
 from codesign.training.answers import question_parts
 from codesign.training.answers_table import AnswersTable
 from codesign.training.evaluate_sentences import mean_and_error
@@ -57,7 +57,7 @@ def scores(questions: Sequence[Question], answers: Answerer) -> dict[str, float]
     """Return error (1 - F1) with its standard error over questions, and the share of exact matches."""
     given = [(one, answers(one)) for one in questions]
     f1, exact = (
-        np.array([fmean(best(one, text, score) for text in texts) for one, texts in given])
+        np.array([fmean(best_score(one, text, score) for text in texts) for one, texts in given])
         for score in (token_f1, exact_match)
     )
     error, standard_error = mean_and_error(1 - f1)
@@ -72,7 +72,7 @@ def choices(one: Question) -> list[str]:
 
 
 def nearest(one: Question) -> list[str]:
-    """Return the candidate around which most words of those around the blank stand, the first of several.
+    """Return the candidate around which most words of those around the blank stand, on its side; the first of several.
 
     The sliding window of Richardson (2013) at each candidate, without weights of words.
     """
@@ -82,6 +82,7 @@ def nearest(one: Question) -> list[str]:
     return [one.context[slice(*spans[int(np.argmax(overlaps))])]] if spans else [""]
 
 
-def _around(text: str, start: int, length: int) -> Counter[str]:
+def _around(text: str, start: int, length: int) -> Counter[tuple[str, str]]:
+    """Count the words before and behind a span."""
     before, after = _WORD.findall(text[:start].lower()), _WORD.findall(text[start + length :].lower())
-    return Counter(before[-AROUND:] + after[:AROUND])
+    return Counter([("before", word) for word in before[-AROUND:]] + [("behind", word) for word in after[:AROUND]])

@@ -58,8 +58,8 @@ def squad_metrics(
         InputError: no questions, or one without a prediction.
     """
     _check(questions, predictions, "prediction")
-    exact = {one.id: best(one, predictions[one.id], exact_match) for one in questions}
-    f1 = {one.id: best(one, predictions[one.id], token_f1) for one in questions}
+    exact = {one.id: best_score(one, predictions[one.id], exact_match) for one in questions}
+    f1 = {one.id: best_score(one, predictions[one.id], token_f1) for one in questions}
     metrics = _means("", questions, exact, f1)
     for prefix, part in (
         ("HasAns_", [one for one in questions if not one.impossible]),
@@ -75,7 +75,7 @@ def squad_metrics(
     return metrics
 
 
-def best(one: Question, predicted: str, score: Score) -> float:
+def best_score(one: Question, predicted: str, score: Score) -> float:
     """Return the score of a predicted answer with the nearest of the right ones."""
     golds = [answer.text for answer in one.answers if normalised(answer.text)] or [""]
     return max(score(gold, predicted) for gold in golds)

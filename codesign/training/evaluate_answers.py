@@ -20,7 +20,7 @@ from codesign.elastic.transformer import Elastic
 from codesign.elastic.weights import weights_of
 from codesign.errors import InputError
 from codesign.text.squad import Question
-from codesign.text.squad_metrics import Score, best, exact_match, token_f1
+from codesign.text.squad_metrics import Score, best_score, exact_match, token_f1
 from codesign.training.answer_steps import span_logits
 from codesign.training.answer_windows import AnswerSet
 from codesign.training.answers_table import AnswersTable
@@ -47,7 +47,7 @@ class MeasuredAnswers:
 
     def _scored(self, score: Score) -> FloatArray:
         pairs = zip(self.questions, self.answers, strict=True)
-        return np.array([best(question, answer, score) for question, answer in pairs])
+        return np.array([best_score(question, answer, score) for question, answer in pairs])
 
 
 class _Found(NamedTuple):
