@@ -9,18 +9,26 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 
+from codesign.accuracy.supernet_answers import BATCH
+from codesign.elastic.saved import load
+from codesign.errors import InputError
+from codesign.space_file import read_space
 from codesign.text.cloze import BLANK, candidates
 from codesign.text.squad import Question
 from codesign.text.squad_metrics import best_score, exact_match, token_f1
 from codesign.training.answers import question_parts
-from codesign.training.answers_table import AnswersTable
+from codesign.training.evaluate_answers import evaluate_answers
 from codesign.training.evaluate_sentences import mean_and_error
-from codesign.training.recipe import read_recipe
+from codesign.training.folder import SPACE, tokenizer_of
+from codesign.training.publishing import held_out_answers
+from codesign.training.recipe import answers_of, read_recipe
+from codesign.training.sampling import Sampler
 
 RECIPE = "sotu_answers_one_core"
 """Whose questions they are."""
@@ -34,10 +42,14 @@ Answerer = Callable[[Question], Sequence[str]]
 _WORD = re.compile(r"\w+|_{2,}")
 
 
-def run() -> list[dict[str, Any]]:
-    """Return the number of questions and windows, and error (1 - F1) and exact match of each line."""
+def run(networks: Sequence[Path] = ()) -> list[dict[str, Any]]:
+    """Return the number of questions, and error (1 - F1) and exact match of each line and trained network.
+
+    Raises:
+        InputError: a directory without a network that points at answers, or one of other questions than RECIPE's.
+    """
     recipe = read_recipe(RECIPE).content
-    assert isinstance(recipe.answers, AnswersTable)
+    assert recipe.answers is not None
     train, validation = question_parts(recipe.text, recipe.answers)
     counts = Counter(one.answers[0].text for one in train)
     frequent = counts.most_common(1)[0][0]
@@ -48,9 +60,29 @@ def run() -> list[dict[str, Any]]:
         "the one that is most often an answer in training": lambda one: [max(choices(one), key=counts.__getitem__)],
     }
     sizes = {"training_questions": len(train), "validation_questions": len(validation)}
-    return [{"figure": "questions"} | sizes] + [
-        {"figure": name} | scores(validation, answers) for name, answers in lines.items()
+    return [
+        {"figure": "questions"} | sizes,
+        *({"figure": name} | scores(validation, answers) for name, answers in lines.items()),
+        *(row for network in networks for row in _of_network(network, validation)),
     ]
+
+
+def _of_network(directory: Path, questions: Sequence[Question]) -> list[dict[str, Any]]:
+    """Figures of the largest and the smallest sub-network of a training, on all held-out questions."""
+    model, card = load(directory)
+    table = answers_of(card.recipe)
+    held_out = held_out_answers(directory, card, tokenizer_of(directory, card))
+    if [one.id for one in held_out.questions] != [one.id for one in questions]:
+        raise InputError(f"{directory}: expected a network of the questions of {RECIPE}, got one of other questions")
+    sampler = Sampler(read_space(str(directory / SPACE)).content, card.seed)
+    found = []
+    for name in ("largest", "smallest"):
+        measured = evaluate_answers(model, getattr(sampler, name)(), held_out, table, BATCH)
+        given = dict(zip((one.id for one in questions), measured.answers, strict=True))
+        found.append(
+            {"figure": f"{directory.name}, {name}"} | scores(questions, lambda one, given=given: [given[one.id]])
+        )
+    return found
 
 
 def scores(questions: Sequence[Question], answers: Answerer) -> dict[str, float]:
