@@ -96,7 +96,7 @@ def answer_set(questions: Sequence[Question], tokenizer: Tokenizer, table: Answe
     """Cut questions and contexts into windows of tokens.
 
     Raises:
-        InputError: a context without text, or more tokens of question than a window leaves room for.
+        InputError: a context without text.
     """
     contexts = list(dict.fromkeys(one.context for one in questions))
     if empty := [one.id for one in questions if not one.context.strip()]:
