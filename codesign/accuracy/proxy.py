@@ -146,7 +146,7 @@ def shipped_network(proxy: str) -> Path:
 
 
 def _supernet(proxy: str) -> Proxy:
-    from codesign.accuracy.supernet_sentences import supernet_at
+    from codesign.accuracy.supernet_tasks import supernet_at
 
     name, budget = BUDGET.sub("", proxy), BUDGET.search(proxy)
     if budget and int(budget[1]) < FEWEST_WINDOWS:

@@ -37,7 +37,7 @@ class BenchOptions:
     figures_to: Path | None = None
     """proxies: directory for the tables and the figure."""
     networks: tuple[Path, ...] = ()
-    """proxies: trained networks that are judged beside the shipped one."""
+    """proxies: trained networks that are judged beside the shipped one. answers: networks beside the lines."""
 
 
 def surrogate_errors(data: Path, options: BenchOptions) -> Figures:
@@ -125,6 +125,13 @@ def exit_figures(_data: Path, _options: BenchOptions) -> Figures:
     return run()
 
 
+def answer_lines(_data: Path, options: BenchOptions) -> Figures:
+    """Error of lines without a network on questions made of the shipped text, and of trained ones (--network)."""
+    from codesign.bench.answers import run
+
+    return run(options.networks)
+
+
 def pretrained_figures(data: Path, _options: BenchOptions) -> Figures:
     """MiniLM cut in many ways, measured on VADER's sentences with and without recovery; --data: their directory."""
     from codesign.bench.pretrained import run
@@ -199,6 +206,7 @@ BENCHES: dict[str, Callable[[Path, BenchOptions], Figures]] = {
     "scores": score_ranks,
     "proxies": proxy_ranks,
     "exits": exit_figures,
+    "answers": answer_lines,
     "pretrained": pretrained_figures,
     "t5": t5_figures,
     "ladder": ladder_figures,
@@ -207,11 +215,13 @@ BENCHES: dict[str, Callable[[Path, BenchOptions], Figures]] = {
 WRITING = ("surrogate",)
 """Benchmarks that can write what they fitted into the package."""
 
+WITH_NETWORKS = ("answers", "proxies")
+"""Benchmarks that judge trained networks of the user's."""
 
 WITH_TABLE = ("proxies", "supernet", "surrogate")
 """Benchmarks that take a table of trained networks, or a run (supernet)."""
 
-WITHOUT_DATA = ("exits", "ladder", "proxies", "sensitivity", "supernet", "survey", "t5", "text", "training")
+WITHOUT_DATA = ("answers", "exits", "ladder", "proxies", "sensitivity", "supernet", "survey", "t5", "text", "training")
 """Benchmarks that need no reference data."""
 
 
@@ -228,8 +238,10 @@ def run_bench(name: str, data: Path | None, options: BenchOptions | None = None)
         raise InputError(f"bench {name}: a table or run is for {', '.join(WITH_TABLE)}; leave it out")
     if options.train_size and name != "surrogate":
         raise InputError(f"bench {name}: --train-size is for surrogate; leave it out")
-    if (options.trainings is not None or options.figures_to or options.networks) and name != "proxies":
-        raise InputError(f"bench {name}: --train-to, --figures-to and --network are for proxies; leave them out")
+    if (options.trainings is not None or options.figures_to) and name != "proxies":
+        raise InputError(f"bench {name}: --train-to and --figures-to are for proxies; leave them out")
+    if options.networks and name not in WITH_NETWORKS:
+        raise InputError(f"bench {name}: --network is for {', '.join(WITH_NETWORKS)}; leave it out")
     if options.train_size and not options.table:
         raise InputError("bench surrogate: --train-size: expected with a table of trained nets, got none")
     if data is None and options.table is None and name not in WITHOUT_DATA:

@@ -86,15 +86,15 @@ def _sentences(document: int, text: str, length: int) -> Iterator[_Sentence]:
     parts = split_sentences(text)
     for number in range(1, len(parts)):
         context = " ".join(parts[max(0, number - length) : number])
-        spans = [span for span in _candidates(parts[number]) if _fair(parts[number], context, span)]
+        spans = [span for span in candidates(parts[number]) if _fair(parts[number], context, span)]
         held = tuple(span for span in spans if _places(context, parts[number][slice(*span)]))
-        kinds = {context[start].isdigit() for start, _ in _candidates(context)}
+        kinds = {context[start].isdigit() for start, _ in candidates(context)}
         absent = tuple(span for span in spans if parts[number][span[0]].isdigit() in kinds)
         if held or absent:
             yield _Sentence(f"{document}-{number}", parts[number], context, held, absent)
 
 
-def _candidates(text: str) -> list[tuple[int, int]]:
+def candidates(text: str) -> list[tuple[int, int]]:
     """Return the spans of names and numbers; the first word, whose capital says nothing, is none."""
     return [match.span() for match in _CANDIDATE.finditer(text) if match.start() > 1]
 

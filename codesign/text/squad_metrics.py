@@ -14,6 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from codesign.errors import InputError
 from codesign.text.squad import Question
 
+Score = Callable[[str, str], float]
+"""(right answer, predicted answer) -> 0 to 1."""
+
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
@@ -55,8 +58,8 @@ def squad_metrics(
         InputError: no questions, or one without a prediction.
     """
     _check(questions, predictions, "prediction")
-    exact = {one.id: _best(one, predictions[one.id], exact_match) for one in questions}
-    f1 = {one.id: _best(one, predictions[one.id], token_f1) for one in questions}
+    exact = {one.id: best_score(one, predictions[one.id], exact_match) for one in questions}
+    f1 = {one.id: best_score(one, predictions[one.id], token_f1) for one in questions}
     metrics = _means("", questions, exact, f1)
     for prefix, part in (
         ("HasAns_", [one for one in questions if not one.impossible]),
@@ -72,7 +75,8 @@ def squad_metrics(
     return metrics
 
 
-def _best(one: Question, predicted: str, score: Callable[[str, str], float]) -> float:
+def best_score(one: Question, predicted: str, score: Score) -> float:
+    """Return the score of a predicted answer with the nearest of the right ones."""
     golds = [answer.text for answer in one.answers if normalised(answer.text)] or [""]
     return max(score(gold, predicted) for gold in golds)
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer as Library
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
+from codesign.design import IntArray
 from codesign.errors import InputError, unknown_name
 
 END = "<|endoftext|>"
@@ -67,6 +68,20 @@ class Tokenizer:
             _check_unicode(text, index)
         return [np.array(one.ids, dtype=np.int32) for one in self._library.encode_batch_fast(list(texts))]
 
+    def encode_with_places(self, texts: Sequence[str]) -> list[tuple[Tokens, IntArray]]:
+        """Return of each text the (t,) token numbers and (t, 2) their places: first character, one behind the last.
+
+        A word's token holds the space before it. Tokens of one character that takes several have the same place.
+
+        Raises:
+            InputError: a lone surrogate, which is no Unicode text.
+        """
+        for index, text in enumerate(texts):
+            _check_unicode(text, index)
+        found = self._library.encode_batch(list(texts))
+        return [(np.array(one.ids, dtype=np.int32), np.array(one.offsets, dtype=np.int64).reshape(-1, 2))
+                for one in found]  # fmt: skip
+
     def decode(self, ids: npt.ArrayLike) -> str:
         """Return the text of token numbers; ends of documents are left out, broken characters become U+FFFD.
 
@@ -113,6 +128,16 @@ def shipped_tokenizer(corpus: str, vocabulary: int) -> Tokenizer:
     name = SHIPPED[corpus, vocabulary]
     text = (resources.files("codesign.text") / "data" / f"{name}.json").read_text(encoding="utf-8")
     return Tokenizer(_parse(text, name), name)
+
+
+def tokenizer_for(corpus: str, vocabulary: int, documents: Iterable[str]) -> Tokenizer:
+    """Return the shipped tokenizer of a corpus and vocabulary, or one trained on documents where none is shipped.
+
+    Raises:
+        InputError: see `train_tokenizer`.
+    """
+    is_shipped = (corpus, vocabulary) in SHIPPED
+    return shipped_tokenizer(corpus, vocabulary) if is_shipped else train_tokenizer(documents, vocabulary)
 
 
 def train_tokenizer(documents: Iterable[str], vocabulary: int) -> Tokenizer:

@@ -127,10 +127,11 @@ def without_sandwich(recipe: Recipe) -> Recipe:
     """Return the recipe of one network: no random settings, no distillation, no projection.
 
     Raises:
-        InputError: the recipe is a classifier's, or learns spans, which a setting has of its own.
+        InputError: the recipe is of another task, or learns spans, which a setting has of its own.
     """
-    if recipe.sentences is not None:
-        raise InputError("[sentences]: expected none where one language model is trained, got a classifier's recipe")
+    for name in ("sentences", "answers"):
+        if getattr(recipe, name) is not None:
+            raise InputError(f"[{name}]: expected none where one language model is trained, got another task's recipe")
     if recipe.spans.loss:
         raise InputError(f"spans.loss: expected 0 where one sub-network is trained, got {recipe.spans.loss:g}; "
                          "its spans are those of its shape")  # fmt: skip

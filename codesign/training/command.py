@@ -70,6 +70,9 @@ def _figures(one: dict[str, Any]) -> str:
     loss = f"{_number(one['loss'], '.4f')} ± {_number(one['standard_error'], '.4f')} nats a"
     if "error" in one:
         return f"{loss} sentence, error {one['error']:.2%} ± {_number(one['error_standard_error'], '.2%')}"
+    if "answer_error" in one:
+        error = f"error {one['answer_error']:.2%} ± {_number(one['answer_error_standard_error'], '.2%')}"
+        return f"{loss} window, {error} (100 % less F1), exact match {one['exact']:.2%}"
     return f"{loss} token, word perplexity {_number(one['word_perplexity'], ',.1f')}"
 
 

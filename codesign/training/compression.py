@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -11,12 +11,13 @@ from codesign.design import Family
 from codesign.elastic.architecture import check_number_format
 from codesign.elastic.setting import check_whole
 from codesign.errors import InputError
+from codesign.training.recipe_table import Natural, Table
 
 if TYPE_CHECKING:
     from codesign.training.recipe import Recipe
 
 
-class CompressionTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class CompressionTable(Table, frozen=True):
     """What the densities and bits of a space mean. Without this table: "family", "magnitude", "integer", 0."""
 
     removal: Literal["family", "heads"]
@@ -26,7 +27,7 @@ class CompressionTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     trained beside the weights tell. They have no learning rate: only their order counts."""
     number_format: Literal["integer", "adaptivfloat"]
     """Of weights and activations that have bits: integers, or AdaptivFloat<bits, exponent_bits> (Tambe 2020)."""
-    exponent_bits: Annotated[int, msgspec.Meta(ge=0)]
+    exponent_bits: Natural
     """Of adaptivfloat, at least 2; 0 of integers."""
 
 

@@ -18,7 +18,7 @@ from codesign.text import corpus
 from codesign.text.documents import plain_documents, wikitext_documents
 from codesign.text.packing import TokenStream, pack, windows
 from codesign.text.splits import FEWEST, split
-from codesign.text.tokenizer import SHIPPED, Tokenizer, shipped_tokenizer, train_tokenizer
+from codesign.text.tokenizer import Tokenizer, tokenizer_for
 from codesign.training.recipe import TextTable
 
 ORDER = 3
@@ -76,12 +76,7 @@ def training_text(table: TextTable, tokenizer: Tokenizer | None = None) -> Train
         if not getattr(documents, part):
             raise InputError(f"corpus {table.corpus!r} {table.path}: expected {part} documents, got none")
     if tokenizer is None:
-        is_shipped = (table.corpus, table.vocabulary) in SHIPPED
-        tokenizer = (
-            shipped_tokenizer(table.corpus, table.vocabulary)
-            if is_shipped
-            else train_tokenizer(documents.train, table.vocabulary)
-        )
+        tokenizer = tokenizer_for(table.corpus, table.vocabulary, documents.train)
     validation = pack(documents.validation, tokenizer)
     train = pack(documents.train, tokenizer)
     if len(train.tokens) < 2 * table.window:

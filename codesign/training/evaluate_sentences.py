@@ -108,12 +108,11 @@ def evaluate_sentences(model: Elastic, setting: Setting, sentences: Sentences, b
         raise InputError(f"labels: expected 0..{a.classes - 1}, the classes of the model, got "
                          f"{int(sentences.labels.min())}..{int(sentences.labels.max())}")  # fmt: skip
     device = next(model.parameters()).device
-    order = np.argsort(sentences.lengths, kind="stable")
     exits = len(setting.layers) if a.exits else 1
     found = np.zeros((exits, len(sentences), a.classes))
     with torch.inference_mode():
         ready = weights_of(model, setting)
-        for places in np.split(order, np.arange(0, len(order), batch)[1:]):
+        for places in sentences.by_length(batch):
             part = sentences.take(places).batch(device)
             logits = torch.stack(exit_logits(model(part.tokens, setting, ready, real=part.real)))
             found[:, places] = logits.double().log_softmax(dim=-1).cpu().numpy()

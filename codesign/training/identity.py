@@ -58,18 +58,22 @@ def identity_of(space: SearchSpace, recipe: Recipe, text: Text, start: Card | No
 
 
 def check_task(space: SearchSpace, recipe: Recipe) -> None:
-    """Refuse to train an encoder on what comes next, which it sees, and a language model's shapes on labels.
+    """Refuse to train an encoder on what comes next, which it sees, and a language model's shapes on labels or answers.
 
     Raises:
         InputError: says what the recipe or the space lacks.
     """
-    family, classifies = space.family, recipe.sentences is not None
-    if not classifies and family.stacks[0] != "decoder":
-        raise InputError(f"search space {space.name}: expected a decoder for a recipe without [sentences], a language "
-                         f"model's, got an {family.stacks[0]}; take a recipe with [sentences]")  # fmt: skip
-    if classifies and family.lm_head:
-        raise InputError(f"search space {space.name}: expected family.lm_head = false for a recipe with [sentences], a "
-                         "classifier's, got true; take a recipe without [sentences]")  # fmt: skip
+    family = space.family
+    kind = "answers" if recipe.answers is not None else "sentences" if recipe.sentences is not None else ""
+    if not kind and family.stacks[0] != "decoder":
+        raise InputError(f"search space {space.name}: expected a decoder for a recipe without [sentences] or "
+                         f"[answers], got an {family.stacks[0]}; take a recipe with one of them")  # fmt: skip
+    if kind and family.lm_head:
+        raise InputError(f"search space {space.name}: expected family.lm_head = false for a recipe with [{kind}], got "
+                         "true; take a recipe without it")  # fmt: skip
+    if kind == "answers" and family.stacks[0] != "encoder":
+        raise InputError(f"search space {space.name}: expected an encoder for a recipe with [answers], got a "
+                         f"{family.stacks[0]}, whose tokens do not see what follows them")  # fmt: skip
 
 
 def check_family(space: SearchSpace, recipe: Recipe, architecture: Architecture) -> None:

@@ -16,16 +16,21 @@ from codesign.elastic.transformer import Elastic
 from codesign.errors import InputError
 from codesign.text.packing import word_perplexity
 from codesign.text.tokenizer import Tokenizer
+from codesign.training.answer_steps import answer_step
+from codesign.training.answers import AnswerText, answer_text
 from codesign.training.data import Batches, TrainingText, training_text
 from codesign.training.evaluate import Measured, evaluate_many
+from codesign.training.evaluate_answers import MeasuredAnswers, evaluate_answers
 from codesign.training.evaluate_sentences import MeasuredSentences, evaluate_sentences, mean_and_error
 from codesign.training.recipe import Recipe
+from codesign.training.rows import RowBatches
 from codesign.training.sentence_steps import sentence_step
-from codesign.training.sentences import SentenceBatches, SentenceText, sentence_text
+from codesign.training.sentences import SentenceText, sentence_text
 from codesign.training.steps import one_step
 
-Text = TrainingText | SentenceText
-"""What a recipe reads: running text for a language model, labelled sentences for a classifier."""
+Text = TrainingText | SentenceText | AnswerText
+"""What a recipe reads: running text for a language model, labelled sentences for a classifier, questions with contexts
+for a network that points at answers."""
 
 
 class Lessons(Protocol):
@@ -33,7 +38,7 @@ class Lessons(Protocol):
 
     @property
     def tokens(self) -> int:
-        """Tokens a step that all workers learn from; of sentences on average."""
+        """Tokens a step that all workers learn from; of rows of different lengths on average."""
 
     def gradients(
         self, model: Elastic, step: int, part: slice, settings: Sequence[Setting], spans: SoftSpans | None
@@ -45,23 +50,29 @@ class Lessons(Protocol):
 
 
 def read_text(recipe: Recipe, tokenizer: Tokenizer | None = None) -> Text:
-    """Read the text of a recipe, see `training_text` and `sentence_text`.
+    """Read the text of a recipe, see `training_text`, `sentence_text` and `answer_text`.
 
     Raises:
-        InputError: what these refuse, and fewer sentences than a batch.
+        InputError: what these refuse, and fewer sentences or windows than a batch.
     """
-    if recipe.sentences is None:
+    text: SentenceText | AnswerText
+    if recipe.sentences is not None:
+        text, rows = sentence_text(recipe.text, recipe.sentences, tokenizer), "sentences"
+    elif recipe.answers is not None:
+        text, rows = answer_text(recipe.text, recipe.answers, tokenizer), "windows on contexts"
+    else:
         return training_text(recipe.text, tokenizer)
-    text = sentence_text(recipe.text, recipe.sentences, tokenizer)
     if len(text.train) < recipe.batch:
-        raise InputError(f"batch: expected at most the {len(text.train)} training sentences, got {recipe.batch}; "
+        raise InputError(f"batch: expected at most the {len(text.train)} training {rows}, got {recipe.batch}; "
                          "give more text or a smaller batch")  # fmt: skip
     return text
 
 
 def lessons_of(text: Text, recipe: Recipe) -> Lessons:
     """Return what a training does with its text."""
-    return LanguageLessons(text, recipe) if isinstance(text, TrainingText) else SentenceLessons(text, recipe)
+    if isinstance(text, TrainingText):
+        return LanguageLessons(text, recipe)
+    return SentenceLessons(text, recipe) if isinstance(text, SentenceText) else AnswerLessons(text, recipe)
 
 
 @dataclass(frozen=True)
@@ -102,10 +113,10 @@ class LanguageLessons:
 
 
 @dataclass(frozen=True)
-class SentenceLessons:
-    """Labelled sentences; see `Lessons`."""
+class RowLessons:
+    """What tasks share whose examples are rows of different lengths."""
 
-    text: SentenceText
+    text: SentenceText | AnswerText
     recipe: Recipe
 
     @property
@@ -114,8 +125,15 @@ class SentenceLessons:
         return round(self.recipe.batch * float(self.text.train.lengths.mean()))
 
     @cached_property
-    def _batches(self) -> SentenceBatches:
-        return SentenceBatches(self.text.train, self.recipe.batch, self.recipe.seed)
+    def _batches(self) -> RowBatches:
+        return RowBatches(self.text.train, self.recipe.batch, self.recipe.seed)
+
+
+@dataclass(frozen=True)
+class SentenceLessons(RowLessons):
+    """Labelled sentences; see `Lessons`."""
+
+    text: SentenceText
 
     def gradients(
         self, model: Elastic, step: int, part: slice, settings: Sequence[Setting], spans: SoftSpans | None
@@ -139,3 +157,35 @@ class SentenceLessons:
 
         found = {name: evaluate_sentences(model, setting, sentences, table.batch) for name, setting in named.items()}
         return {"sentences": len(sentences), "settings": {name: figures(one) for name, one in found.items()}}
+
+
+@dataclass(frozen=True)
+class AnswerLessons(RowLessons):
+    """Questions whose answer is a span of a context; see `Lessons`."""
+
+    text: AnswerText
+
+    def gradients(
+        self, model: Elastic, step: int, part: slice, settings: Sequence[Setting], spans: SoftSpans | None
+    ) -> Tensor:
+        """See `Lessons`, `answer_step`."""
+        windows = self.text.train.take(self._batches.at(step)[part])
+        return answer_step(model, windows.batch(next(model.parameters()).device), settings, self.recipe, spans)
+
+    def measured(self, model: Elastic, named: Mapping[str, Setting]) -> dict[str, Any]:
+        """Return the number of questions, and by name loss (nats a window), 1 - F1, both with errors, F1, exact match.
+
+        Scores are shares, not percent.
+        """
+        table = self.recipe.evaluation
+        questions = self.text.validation.spread(table.windows)
+
+        def figures(one: MeasuredAnswers) -> dict[str, float]:
+            (loss, loss_error), (wrong, wrong_error) = mean_and_error(one.losses), mean_and_error(one.errors)
+            return {"loss": loss, "standard_error": loss_error, "answer_error": wrong,
+                    "answer_error_standard_error": wrong_error, "f1": 1 - wrong,
+                    "exact": float(one.exact.mean())}  # fmt: skip
+
+        found = {name: evaluate_answers(model, setting, questions, self.text.table, table.batch)
+                 for name, setting in named.items()}  # fmt: skip
+        return {"questions": len(questions), "settings": {name: figures(one) for name, one in found.items()}}

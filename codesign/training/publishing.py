@@ -20,17 +20,19 @@ from codesign.errors import InputError
 from codesign.space import SearchSpace
 from codesign.text.tokenizer import Tokenizer
 from codesign.training import checkpoint, folder, start
+from codesign.training.answer_windows import AnswerSet, answer_set
+from codesign.training.answers import held_out_questions
 from codesign.training.data import TrainingText, Windows, validation_windows
 from codesign.training.errors import TrainingError
 from codesign.training.lessons import Text
-from codesign.training.recipe import TextTable, sentences_of, text_of
+from codesign.training.recipe import TextTable, answers_of, sentences_of, text_of
 from codesign.training.sentences import Sentences, encoded, labelled_parts
 from codesign.training.trainer import Trainer
 
 TEXT = "text"
 """Folder in a network's directory in which its text is looked for first."""
 
-HeldOut = TypeVar("HeldOut", Windows, Sentences)
+HeldOut = TypeVar("HeldOut", Windows, Sentences, AnswerSet)
 
 
 def publish(trainer: Trainer, space: SearchSpace) -> None:
@@ -84,10 +86,21 @@ def held_out_sentences(directory: Path, card: saved.Card, tokenizer: Tokenizer) 
     return _held_out(directory, card, lambda table: encoded(labelled_parts(table, classes)[1], tokenizer, card.window))
 
 
-def digest(held_out: Windows | Sentences) -> str:
-    """Return the SHA-256 of held-out text as numbers: what the tokenizer and the window made of it, and its labels."""
-    if isinstance(held_out, Sentences):
-        return _sha256(held_out.tokens, held_out.lengths, held_out.labels)
+def held_out_answers(directory: Path, card: saved.Card, tokenizer: Tokenizer) -> AnswerSet:
+    """Return the validation questions of a network that was published in a directory and points at answers.
+
+    Raises:
+        InputError: its text cannot be read, or is another one now; says what to do.
+    """
+    answers = answers_of(card.recipe)
+    return _held_out(directory, card, lambda table: answer_set(held_out_questions(table, answers), tokenizer, answers,
+                                                               card.window))  # fmt: skip
+
+
+def digest(held_out: Windows | Sentences | AnswerSet) -> str:
+    """Return the SHA-256 of held-out text as numbers: what tokenizer and window made of it, its labels or answers."""
+    if isinstance(held_out, Sentences | AnswerSet):
+        return _sha256(*held_out.numbers())
     return _sha256(held_out)
 
 

@@ -9,21 +9,12 @@ import msgspec
 
 from codesign import files
 from codesign.errors import InputError
+from codesign.training.answers_table import AnswersTable, check_answers
 from codesign.training.compression import CompressionTable
-
-Count = Annotated[int, msgspec.Meta(ge=1)]
-Natural = Annotated[int, msgspec.Meta(ge=0)]
-Positive = Annotated[float, msgspec.Meta(gt=0)]
-NotNegative = Annotated[float, msgspec.Meta(ge=0)]
-Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
-BelowOne = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+from codesign.training.recipe_table import BelowOne, Count, Fraction, Natural, NotNegative, Positive, Table
 
 
-class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A table of a recipe: no field has a default."""
-
-
-class TextTable(_Table, frozen=True):
+class TextTable(Table, frozen=True):
     """The text and how it becomes numbers."""
 
     corpus: str
@@ -38,8 +29,8 @@ class TextTable(_Table, frozen=True):
     """Tokens of a training window (and positions of the model)."""
 
 
-class SentencesTable(_Table, frozen=True):
-    """Sentences with a class each. A recipe with this table trains a classifier, and one without a language model.
+class SentencesTable(Table, frozen=True):
+    """Sentences with a class each. A recipe with this table trains a classifier.
 
     The text's corpus is then a shipped one with classes ("sotu": the period of the address), or a loader: "tsv" (`path`
     is a folder with train.tsv and dev.tsv, as GLUE has them), "datasets" (a folder that `DatasetDict.save_to_disk` of
@@ -59,7 +50,7 @@ class SentencesTable(_Table, frozen=True):
     joint training, Xin 2021); the same in proportion to the layer's number (Kaya 2019; PABEE, Zhou 2020)."""
 
 
-class OptimiserTable(_Table, frozen=True):
+class OptimiserTable(Table, frozen=True):
     """AdamW (Loshchilov and Hutter 2019), and of whatever optimiser a linear warm-up and a cosine decay."""
 
     learning_rate: Positive
@@ -76,7 +67,7 @@ class OptimiserTable(_Table, frozen=True):
     """The norm of all gradients together is cut to this."""
 
 
-class MuonTable(_Table, frozen=True):
+class MuonTable(Table, frozen=True):
     """Muon (Jordan 2024) for the matrices inside the layers; AdamW trains the rest, or all."""
 
     learning_rate: NotNegative
@@ -84,7 +75,7 @@ class MuonTable(_Table, frozen=True):
     momentum: BelowOne
 
 
-class SandwichTable(_Table, frozen=True):
+class SandwichTable(Table, frozen=True):
     """Which sub-networks a step trains: the largest, the smallest, and some drawn uniformly (Yu 2019)."""
 
     random_settings: Natural
@@ -96,7 +87,7 @@ class SandwichTable(_Table, frozen=True):
     """Add the largest's gradient as NASViT does (Gong 2022): without the part that the others contradict."""
 
 
-class SpanTable(_Table, frozen=True):
+class SpanTable(Table, frozen=True):
     """Spans that are learned beside the weights (Sukhbaatar 2019); spans that a space varies need none of it."""
 
     loss: NotNegative
@@ -107,7 +98,7 @@ class SpanTable(_Table, frozen=True):
     """Of the window: the span of every head at the first step."""
 
 
-class PruningTable(_Table, frozen=True):
+class PruningTable(Table, frozen=True):
     """When weights are removed, in spaces that vary densities (Zhu and Gupta 2017, eq. 1)."""
 
     start_step: Natural
@@ -116,25 +107,26 @@ class PruningTable(_Table, frozen=True):
     """From then on the density falls to the drawn one within so many steps: 1 - (1 - d) (1 - (1 - progress)^3)."""
 
 
-class EvaluationTable(_Table, frozen=True):
+class EvaluationTable(Table, frozen=True):
     """What is measured on the validation text while training."""
 
     every: Count
     windows: Count
-    """The first so many windows, the same each time; of a classifier so many sentences, spread over all."""
+    """The first so many windows, the same each time; of a classifier so many sentences, of an answer model so many
+    questions, spread over all."""
     batch: Count
     random_settings: Natural
     """Fixed sub-networks that are measured besides the largest and the smallest."""
 
 
-class CheckpointTable(_Table, frozen=True):
+class CheckpointTable(Table, frozen=True):
     """When the state is saved besides at the end; whatever comes first."""
 
     every_steps: Count
     every_minutes: Positive
 
 
-class Recipe(_Table, frozen=True, kw_only=True):
+class Recipe(Table, frozen=True, kw_only=True):
     """Everything that decides a training besides the search space."""
 
     format: Literal[1]
@@ -142,7 +134,7 @@ class Recipe(_Table, frozen=True, kw_only=True):
     seed: Natural
     steps: Count
     batch: Count
-    """Windows (sentences of a classifier) a step, in all workers together."""
+    """Windows (sentences of a classifier, windows on contexts of an answer model) a step, in all workers together."""
     threads: Count
     """CPU threads; the weights depend on them in their last bits."""
     precision: Literal["float32", "bfloat16"]
@@ -152,7 +144,9 @@ class Recipe(_Table, frozen=True, kw_only=True):
     """Nats by which the smoothed loss of the largest may rise above its lowest before the training stops."""
     text: TextTable
     sentences: SentencesTable | None = None
-    """Left out in the recipe of a language model."""
+    """Only in the recipe of a classifier."""
+    answers: AnswersTable | None = None
+    """Only in the recipe of a network that points at answers."""
     optimiser: OptimiserTable
     muon: MuonTable
     sandwich: SandwichTable
@@ -183,6 +177,7 @@ def read_recipe(name_or_path: str | Path, seed: int | None = None, steps: int | 
 class _OnlyText(msgspec.Struct, frozen=True):
     text: TextTable
     sentences: SentencesTable | None = None
+    answers: AnswersTable | None = None
 
 
 def text_of(recipe: str) -> TextTable:
@@ -202,6 +197,18 @@ def sentences_of(recipe: str) -> SentencesTable:
     return table
 
 
+def answers_of(recipe: str) -> AnswersTable:
+    """Return how a recipe that was kept with a trained network asks for answers.
+
+    Raises:
+        InputError: it is of another task.
+    """
+    table = msgspec.toml.decode(recipe, type=_OnlyText).answers
+    if table is None:
+        raise InputError("recipe of the network: expected [answers] beside an answer head, got none")
+    return table
+
+
 def _check(recipe: Recipe) -> None:
     """Refuse what types alone cannot."""
     if recipe.optimiser.warmup_steps >= recipe.steps:
@@ -213,3 +220,7 @@ def _check(recipe: Recipe) -> None:
             f"pruning: expected start_step + ramp_steps within the {recipe.steps} steps, "
             f"got {recipe.pruning.start_step} + {recipe.pruning.ramp_steps}"
         )
+    if recipe.answers is not None:
+        if recipe.sentences is not None:
+            raise InputError("[sentences], [answers]: expected one task, got both; leave one of the tables out")
+        check_answers(recipe.answers, recipe.text.window)

@@ -6,7 +6,7 @@ largest, whose own exits learn from the labels only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -37,18 +37,49 @@ def sentence_step(
         (k,) cross-entropies of the last exit with the labels, nats a sentence, detached.
     """
     assert recipe.sentences is not None
-    table, kind = recipe.sandwich, recipe.sentences.exits
+
+    def exits(setting: Setting) -> list[Tensor]:
+        with autocast(batch.tokens.device.type, recipe):
+            return exit_logits(model(batch.tokens, setting, real=batch.real, spans=spans))
+
+    return labelled_step(model, batch.labels, settings, recipe, spans, exits, recipe.sentences.exits)
+
+
+def labelled_step(
+    model: Elastic,
+    labels: Tensor,
+    settings: Sequence[Setting],
+    recipe: Recipe,
+    spans: SoftSpans | None,
+    exits: Callable[[Setting], list[Tensor]],
+    kind: str,
+) -> Tensor:
+    """Leave the mean gradient of the sub-networks in `.grad`, where each row of outputs has one right column.
+
+    Args:
+        model: whose gradients they are.
+        labels: (n,) right columns.
+        settings: the k sub-networks; the first is the teacher of the others.
+        recipe: distillation, gradient projection, spans.
+        spans: soft spans that are learned with the weights.
+        exits: the (n, columns) logits of every exit of a sub-network.
+        kind: weights of the exits, see `exit_weights`.
+
+    Returns:
+        (k,) cross-entropies of the last exit with the labels, nats a row, detached.
+    """
+    table = recipe.sandwich
 
     def learn(setting: Setting, lesson: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
-        exits = _exits(model, batch, setting, recipe, spans)
+        found = exits(setting)
         if lesson is None:
-            losses = [functional.cross_entropy(logits, batch.labels) for logits in exits]
+            losses = [functional.cross_entropy(logits, labels) for logits in found]
             hard = losses[-1].detach()
         else:
-            taught = [taught_loss(e, batch.labels, lesson, table.distillation, table.temperature) for e in exits]
+            taught = [taught_loss(e, labels, lesson, table.distillation, table.temperature) for e in found]
             losses, hard = [total for total, _ in taught], taught[-1][1]
-        weights = torch.tensor(exit_weights(len(exits), kind), device=losses[0].device)
-        lesson = soft_targets(exits[-1], table.temperature) if table.distillation else None
+        weights = torch.tensor(exit_weights(len(found), kind), device=losses[0].device)
+        lesson = soft_targets(found[-1], table.temperature) if table.distillation else None
         return (torch.stack(losses) * weights).sum(), hard, lesson
 
     return sandwich_step(model, settings, recipe, spans, learn)
@@ -63,10 +94,3 @@ def exit_weights(exits: int, kind: str) -> list[float]:
 def exit_logits(found: Tensor | list[Tensor]) -> list[Tensor]:
     """Return the (b, classes) logits of every exit, in 32 bits; one where the model has no exits."""
     return [logits.float() for logits in (found if isinstance(found, list) else [found])]
-
-
-def _exits(
-    model: Elastic, batch: SentenceBatch, setting: Setting, recipe: Recipe, spans: SoftSpans | None
-) -> list[Tensor]:
-    with autocast(batch.tokens.device.type, recipe):
-        return exit_logits(model(batch.tokens, setting, real=batch.real, spans=spans))

@@ -1,15 +1,13 @@
-"""The text of a classifier's training: labelled sentences as numbers, and which of them a step sees."""
+"""The text of a classifier's training: labelled sentences as numbers."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -19,12 +17,9 @@ from codesign.text.datasets_library import datasets_labelled_on_disk
 from codesign.text.labelled import LabelledText, labelled, listed, read_rated, read_tsv
 from codesign.text.periods import sentences_by_period
 from codesign.text.splits import FEWEST, split
-from codesign.text.tokenizer import SHIPPED, Tokenizer, shipped_tokenizer, train_tokenizer
-from codesign.training.data import ORDER
+from codesign.text.tokenizer import Tokenizer, tokenizer_for
 from codesign.training.recipe import SentencesTable, TextTable
-
-POOL = 16
-"""Batches whose sentences are sorted by length together, so that little of a batch is padding."""
+from codesign.training.rows import Rows, filled
 
 
 class SentenceBatch(NamedTuple):
@@ -36,30 +31,14 @@ class SentenceBatch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Sentences:
+class Sentences(Rows):
     """Labelled sentences as tokens."""
 
-    tokens: npt.NDArray[np.int32]  # (n, window); behind the sentence, ends of documents
-    lengths: IntArray  # (n,) tokens of the sentence itself, 1 to window
     labels: IntArray  # (n,)
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def take(self, places: IntArray) -> Sentences:
-        """Return some of the sentences."""
-        return Sentences(self.tokens[places], self.lengths[places], self.labels[places])
-
-    def spread(self, count: int) -> Sentences:
-        """Return so many, evenly spread over all; all where there are fewer."""
-        return self.take(np.linspace(0, len(self) - 1, min(count, len(self))).astype(np.int64))
 
     def batch(self, device: torch.device | str) -> SentenceBatch:
         """Return all of them as tensors."""
-        longest = int(self.lengths.max())
-        real = np.arange(longest) < self.lengths[:, None]
-        arrays = (self.tokens[:, :longest].astype(np.int64), real, self.labels)
-        return SentenceBatch(*(torch.as_tensor(array, device=device) for array in arrays))
+        return SentenceBatch(*self.padded(device), torch.as_tensor(self.labels, device=device))
 
 
 @dataclass(frozen=True)
@@ -74,7 +53,7 @@ class SentenceText:
 
     def digest(self) -> str:
         """Return the SHA-256 of the tokenizer's file, the classes' names, and all tokens and labels."""
-        arrays = [array for part in (self.train, self.validation) for array in (part.tokens, part.lengths, part.labels)]
+        arrays = [*self.train.numbers(), *self.validation.numbers()]
         texts = (self.tokenizer.text(), "\n".join(self.classes))
         parts = [text.encode() for text in texts] + [array.tobytes() for array in arrays]
         return hashlib.sha256(b"".join(parts)).hexdigest()
@@ -84,35 +63,6 @@ class SentenceText:
         """The fields of an `Architecture` that the task decides."""
         exits = self.table.exits != "none"
         return {"task": "classification", "classes": len(self.classes), "exits": exits, "pooling": "mean"}
-
-
-@dataclass
-class SentenceBatches:
-    """The sentences of each step, a batch of them at least.
-
-    An epoch is an order of its own; what fills no batch waits for the next epoch.
-    """
-
-    sentences: Sentences
-    size: int
-    seed: int
-    _known: dict[int, IntArray] = field(default_factory=dict)
-
-    def at(self, step: int) -> IntArray:
-        """Return the (size,) places of a step's sentences, the same whatever was asked before."""
-        epoch, place = divmod(step, len(self.sentences) // self.size)
-        if epoch not in self._known:
-            self._known = {epoch: self._order(epoch)}
-        return np.asarray(self._known[epoch][place])
-
-    def _order(self, epoch: int) -> IntArray:
-        """(batches, size) places in the order of training: batches of about equally long sentences, shuffled."""
-        rng = np.random.default_rng((self.seed, ORDER, epoch))
-        shuffled = rng.permutation(len(self.sentences))
-        pools = np.split(shuffled, np.arange(0, len(shuffled), POOL * self.size)[1:])
-        ordered = np.concatenate([pool[np.argsort(self.sentences.lengths[pool], kind="stable")] for pool in pools])
-        count = len(ordered) // self.size
-        return np.asarray(rng.permutation(ordered[: count * self.size].reshape(count, self.size)))
 
 
 def sentence_text(table: TextTable, sentences: SentencesTable, tokenizer: Tokenizer | None = None) -> SentenceText:
@@ -129,12 +79,7 @@ def sentence_text(table: TextTable, sentences: SentencesTable, tokenizer: Tokeni
     """
     train, validation = labelled_parts(table, sentences)
     if tokenizer is None:
-        is_shipped = (table.corpus, table.vocabulary) in SHIPPED
-        tokenizer = (
-            shipped_tokenizer(table.corpus, table.vocabulary)
-            if is_shipped
-            else train_tokenizer(train.texts, table.vocabulary)
-        )
+        tokenizer = tokenizer_for(table.corpus, table.vocabulary, train.texts)
     parts = (encoded(part, tokenizer, table.window) for part in (train, validation))
     return SentenceText(tokenizer, train.classes, sentences, *parts)
 
@@ -166,11 +111,8 @@ def labelled_parts(table: TextTable, sentences: SentencesTable) -> tuple[Labelle
 
 def encoded(text: LabelledText, tokenizer: Tokenizer, window: int) -> Sentences:
     """Return the first `window` tokens of each sentence and its class."""
-    cut = [tokens[:window] for tokens in tokenizer.encode_all(text.texts)]
-    rows = np.full((len(cut), window), tokenizer.end, dtype=np.int32)
-    for row, tokens in zip(rows, cut, strict=True):
-        row[: len(tokens)] = tokens
-    return Sentences(rows, np.array([len(tokens) for tokens in cut], dtype=np.int64), text.labels)
+    rows, lengths = filled([tokens[:window] for tokens in tokenizer.encode_all(text.texts)], window, tokenizer.end)
+    return Sentences(rows, lengths, text.labels)
 
 
 def _periods(_table: TextTable, sentences: SentencesTable) -> tuple[LabelledText, LabelledText]:

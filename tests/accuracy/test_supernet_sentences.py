@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from codesign.accuracy.proxy import resolve, shipped_network
-from codesign.accuracy.supernet_sentences import SentenceSupernet, supernet_at
+from codesign.accuracy.supernet_sentences import SentenceSupernet
+from codesign.accuracy.supernet_tasks import supernet_at
 from codesign.design import ModelShape
 from codesign.elastic.saved import read_card
 from codesign.elastic.setting import Setting

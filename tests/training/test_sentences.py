@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from codesign.accuracy.supernet_sentences import SentenceSupernet, supernet_at
+from codesign.accuracy.supernet_sentences import SentenceSupernet
+from codesign.accuracy.supernet_tasks import supernet_at
 from codesign.elastic.saved import load
 from codesign.elastic.transformer import Elastic
 from codesign.errors import InputError
@@ -117,7 +118,7 @@ def test_the_gradient_is_that_of_the_formula(make_recipe: MakeRecipe, folder: Pa
 def test_an_epoch_sees_each_sentence_once(recipe: Document[Recipe]) -> None:
     """No sentence twice in an epoch; a step's sentences are the same whatever was asked before."""
     batches = SentenceLessons(text_of(recipe), recipe.content)._batches
-    steps = len(batches.sentences) // batches.size
+    steps = len(batches.rows) // batches.size
     seen = np.concatenate([batches.at(step) for step in range(steps)])
     assert len(np.unique(seen)) == len(seen)
     later = batches.at(steps)
