@@ -26,8 +26,7 @@ class BenchOptions:
     scalesim_python: Path | None = None
     """cost_speed: the interpreter of an environment with SCALE-Sim, which needs numpy < 2."""
     table: Path | None = None
-    """surrogate: one table of trained nets, instead of those of the reference data. proxies: the nets of the study.
-    supernet: a run."""
+    """surrogate: trained nets, instead of those of the reference data. proxies: those of the study. supernet: a run."""
     train_size: int | None = None
     """surrogate, with a table: fit to so many nets and judge on all others."""
     trainings: Trainings | None = None

@@ -30,7 +30,7 @@ from codesign.training.publishing import held_out_answers
 from codesign.training.recipe import answers_of, read_recipe
 from codesign.training.sampling import Sampler
 
-RECIPE = "sotu_answers_one_core"
+RECIPE = "sotu_answers_smoke"
 """Whose questions they are."""
 
 AROUND = 5
@@ -79,11 +79,11 @@ def _of_network(directory: Path, questions: Sequence[Question]) -> list[dict[str
     for name in ("largest", "smallest"):
         measured = evaluate_answers(model, getattr(sampler, name)(), held_out, table, BATCH)
         given = dict(zip((one.id for one in questions), measured.answers, strict=True))
-        found.append({"figure": f"{directory.name}, {name}"} | scores(questions, _known(given)))
+        found.append({"figure": f"{directory.name}, {name}"} | scores(questions, _looked_up(given)))
     return found
 
 
-def _known(given: Mapping[str, str]) -> Answerer:
+def _looked_up(given: Mapping[str, str]) -> Answerer:
     return lambda one: [given[one.id]]
 
 

@@ -205,7 +205,7 @@ def test_bad_questions_are_refused(
 )  # fmt: skip
 def test_bad_tables_are_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
     """Windows without room, strides with gaps, two tasks: told when the recipe is read."""
-    text = read_recipe("sotu_answers_one_core").text
+    text = read_recipe("sotu_answers_smoke").text
     assert old in text
     path = tmp_path / "mine.toml"
     path.write_text(text.replace(old, new, 1))
