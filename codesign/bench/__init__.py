@@ -104,10 +104,10 @@ def training_speed(_data: Path, _options: BenchOptions) -> Figures:
 
 
 def network_figures(_data: Path, options: BenchOptions) -> Figures:
-    """The shipped elastic network beside n-grams, and its screening budget; layers that shapes (or a run's) share."""
+    """The shipped elastic network beside n-grams, its screening budget, single heads; layers that shapes share."""
     from codesign.bench.supernet import run
 
-    return run(options.table)
+    return run(options.table, options.networks)
 
 
 def ladder_figures(_data: Path, _options: BenchOptions) -> Figures:
@@ -214,7 +214,7 @@ BENCHES: dict[str, Callable[[Path, BenchOptions], Figures]] = {
 WRITING = ("surrogate",)
 """Benchmarks that can write what they fitted into the package."""
 
-WITH_NETWORKS = ("answers", "proxies")
+WITH_NETWORKS = ("answers", "proxies", "supernet")
 """Benchmarks that judge trained networks of the user's."""
 
 WITH_TABLE = ("proxies", "supernet", "surrogate")

@@ -14,8 +14,9 @@ import numpy as np
 from scipy.stats import kendalltau
 
 from codesign.accuracy.paired import error_of_mean
-from codesign.accuracy.proxy import SUPERNETS, shipped_network
+from codesign.accuracy.proxy import SUPERNET_AT, SUPERNETS, shipped_network
 from codesign.accuracy.supernet import FULL_WINDOWS, SCREENING_WINDOWS, Supernet
+from codesign.bench.single_heads import single_head_costs
 from codesign.design import ModelShape
 from codesign.elastic.setting import Setting, settings
 from codesign.errors import InputError
@@ -39,11 +40,12 @@ ORDERS = (2, 3, 4)
 SEED = 0
 
 
-def run(directory: Path | None = None) -> list[dict[str, Any]]:
-    """Return figures of the network, of n-grams on the same tokens, of the screening budget, and of shared layers.
+def run(directory: Path | None = None, networks: Sequence[Path] = ()) -> list[dict[str, Any]]:
+    """Return figures of the network, of n-grams on the same tokens, of the screening budget, shared layers, and heads.
 
     Args:
         directory: of a recorded search; then only what the shapes of its batches share, batch by batch.
+        networks: directories of trained networks of the same space, to see what a single head costs there too.
     """
     if directory is not None:
         return [_shared_in(directory)]
@@ -61,6 +63,11 @@ def run(directory: Path | None = None) -> list[dict[str, Any]]:
         {"figure": "screening", "windows": SCREENING_WINDOWS, "windows_full": FULL_WINDOWS}
         | screening(few, full, SHAPES),
         {"figure": "shared layers", "batches": 1} | shared_layers([settings(_shapes(NAME, PROPOSED))]),
+        *(
+            {"figure": "one head", "network": network.name} | row
+            for network in (few, *(Supernet(f"{SUPERNET_AT}{path.name}", path) for path in networks))
+            for row in single_head_costs(network, _shapes(NAME, SHAPES))
+        ),
     ]
 
 

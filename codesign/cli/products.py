@@ -96,7 +96,7 @@ def bench(
         Path | None, typer.Option(help="proxies: also write nets.csv, guesses.csv and proxies.png there.")
     ] = None,
     network: Annotated[
-        list[Path] | None, typer.Option(help="proxies, answers: also judge this trained network; may be given again.")
+        list[Path] | None, typer.Option(help="answers, proxies, supernet: also judge this network; may be given again.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
