@@ -21,6 +21,9 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH")
 
+PATIENCE_MS = 180_000
+"""For a page to open: a loaded machine is no complaint."""
+
 FRONT = "document.getElementById('front').data.find(trace => trace.name === 'Front')"
 
 
@@ -43,6 +46,7 @@ def open_page(browser: Any) -> Iterator[Any]:
         context = browser.new_context(viewport={"width": width, "height": 900}, offline=True)
         contexts.append(context)
         page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
         page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: complaints.append(f"exception: {error}"))
         page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
