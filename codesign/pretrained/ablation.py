@@ -20,10 +20,10 @@ from codesign.pretrained.cutting import keep_units
 from codesign.pretrained.language import check_spans, language
 from codesign.pretrained.layer import FeedForward, Map
 from codesign.pretrained.model import Checkpoint, parameter_count
-from codesign.pretrained.objective import Network, Objective, compared, perplexity
+from codesign.pretrained.objective import Network, Objective, compared
 from codesign.pretrained.recovery import fine_tuned
 from codesign.text.corpus import shipped
-from codesign.text.packing import pack
+from codesign.text.packing import pack, perplexity
 from codesign.text.tokenizer import shipped_tokenizer
 
 VOCABULARY, SENTINELS, WINDOW = 4096, 4, 64

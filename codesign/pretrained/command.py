@@ -18,11 +18,12 @@ from codesign.pretrained.checkpoint import check_new, read_checkpoint, save
 from codesign.pretrained.classification import LONGEST
 from codesign.pretrained.head import HEAD, TOKENS, Head
 from codesign.pretrained.model import Checkpoint, parameter_count, shape_of
-from codesign.pretrained.objective import Comparison, Network, Objective, perplexity
+from codesign.pretrained.objective import Comparison, Network, Objective
 from codesign.pretrained.operating import check_fits, operate
 from codesign.pretrained.recovery import Stage, check_fine_tune, published, stages
 from codesign.pretrained.surgery import Surgery, read_surgery, surgery_of
 from codesign.pretrained.user_task import TaskFiles, check_numbers, read_task, window_length
+from codesign.text.packing import perplexity
 from codesign.training.loop import check_device
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -71,14 +70,6 @@ def compared(scores: FloatArray, other: FloatArray) -> Comparison:
                              "network's weights are not finite, or too large to compute with")  # fmt: skip
     gap = scores - other
     return Comparison(float(scores.mean()), _error(scores), float(gap.mean()), _error(gap))
-
-
-def perplexity(nats: float) -> float:
-    """Return exp(nats); infinity above some 709 nats, as a ruined network has a word where words are many tokens."""
-    try:
-        return math.exp(nats)
-    except OverflowError:
-        return math.inf
 
 
 def batch_rows(n: int, size: int, batch: int, seed: int) -> IntArray:

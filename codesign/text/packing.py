@@ -58,6 +58,14 @@ def windows(stream: TokenStream, length: int) -> Tokens:
     return cut
 
 
+def perplexity(mean_loss_nats: float) -> float:
+    """Return exp(loss); infinity above some 709 nats, as a ruined network has a word where words are many tokens."""
+    try:
+        return math.exp(mean_loss_nats)
+    except OverflowError:
+        return math.inf
+
+
 def word_perplexity(mean_loss_nats_per_token: float, tokens: int, words: int) -> float:
     """Return exp(loss × tokens / words): comparable across tokenizers, as perplexity per token is not.
 
@@ -73,7 +81,4 @@ def word_perplexity(mean_loss_nats_per_token: float, tokens: int, words: int) ->
     """
     if tokens < 1 or words < 1:
         raise InputError(f"word perplexity: {tokens} tokens and {words} words: expected at least one of each")
-    try:
-        return math.exp(mean_loss_nats_per_token * tokens / words)
-    except OverflowError:
-        return math.inf
+    return perplexity(mean_loss_nats_per_token * tokens / words)
