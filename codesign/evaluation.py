@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from codesign.accuracy.memory import Remembering
 from codesign.accuracy.proxy import Proxy, Quality
@@ -19,6 +20,9 @@ from codesign.space import SearchSpace
 
 NO_MAPPING = "no tile fits on chip"
 
+StringArray = npt.NDArray[np.object_]
+"""Texts of any length; most are empty, and then one object."""
+
 
 @dataclass(frozen=True)
 class Evaluations:
@@ -29,9 +33,15 @@ class Evaluations:
     log_standard_error: FloatArray  # (n,) of the quality metric; NaN where the proxy gives none
     extrapolated: BoolArray  # (n,) the proxy left what it was fitted or measured on
     violation: FloatArray  # (n,) sum of relative excess over the limits; 0 = feasible
+    failure: StringArray  # (n,) why the quality could not be found, as the proxy said it; empty where it was
 
     def __len__(self) -> int:
         return len(self.genomes)
+
+    def take(self, rows: IntArray | slice) -> Evaluations:
+        """Return the evaluations at `rows`, in that order."""
+        columns = {name: getattr(self, name)[rows] for name in COLUMNS}
+        return Evaluations(metrics={name: column[rows] for name, column in self.metrics.items()}, **columns)
 
     @property
     def feasible(self) -> BoolArray:
@@ -41,6 +51,23 @@ class Evaluations:
     def objectives(self, names: Sequence[str]) -> FloatArray:
         """(n, objectives) natural logarithms, lower is better: costs span decades and quality is a ratio."""
         return np.log(np.stack([self.metrics[name] for name in names], axis=1))
+
+
+COLUMNS = tuple(field.name for field in fields(Evaluations) if field.name != "metrics")
+"""Of `Evaluations`, besides the metrics."""
+
+
+def joined(parts: Sequence[Evaluations]) -> Evaluations:
+    """Return the evaluations of all parts, in order; there is at least one part."""
+    return Evaluations(
+        metrics={name: np.concatenate([part.metrics[name] for part in parts]) for name in parts[0].metrics},
+        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS},
+    )
+
+
+def no_failures(count: int) -> StringArray:
+    """(count,) empty texts."""
+    return np.full(count, "", dtype=np.object_)
 
 
 @dataclass(frozen=True)
@@ -65,6 +92,7 @@ class Evaluator:
             log_standard_error=np.asarray(quality.log_standard_error, dtype=np.float64),
             extrapolated=np.asarray(quality.extrapolated, dtype=np.bool_),
             violation=self.violation(metrics),
+            failure=no_failures(len(genomes)),
         )
 
     def remember(self, evaluations: Evaluations, metric: str) -> None:

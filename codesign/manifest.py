@@ -32,7 +32,8 @@ class InputText(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The content of run.json."""
 
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 2
+    """2: lines of evaluations.jsonl say when they were asked for."""
     codesign_version: str
     versions: dict[str, str]
     """Of Python and of the libraries that a record depends on."""

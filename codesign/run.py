@@ -24,7 +24,7 @@ from codesign.cost.estimate import cost_metrics, delay_ratios
 from codesign.cost.technology import Technology, check
 from codesign.design import BoolArray, FloatArray, IntArray, ModelShape
 from codesign.errors import ProxyError, RunError
-from codesign.evaluation import Evaluations
+from codesign.evaluation import Evaluations, joined
 from codesign.files import parse
 from codesign.front import Gain, front_ids, gains, hypervolume, knee
 from codesign.manifest import MANIFEST as MANIFEST
@@ -34,6 +34,7 @@ from codesign.manifest import input_text as input_text
 from codesign.manifest import sha256 as sha256
 from codesign.manifest import versions as versions
 from codesign.manifest import write_manifest as write_manifest
+from codesign.record import Asks
 from codesign.remeasured import Remeasured
 from codesign.space import SearchSpace
 from codesign.space_file import ScenarioFile, in_scenario, parse_space
@@ -53,6 +54,8 @@ class Run:
     technology: Technology
     evaluations: Evaluations
     """As the search saw them."""
+    asks: Asks
+    """When each of them was asked for."""
     again: Remeasured | None = None
     """What the full budget said so far."""
 
@@ -156,14 +159,14 @@ class Run:
         """Return the hypervolume of the front, in logarithms of the objectives."""
         return hypervolume(self.judged, self.space.objectives, self.comparable)
 
-    def extend(self, evaluations: Evaluations) -> Run:
-        """Append a batch to the record and return the longer run.
+    def extend(self, evaluations: Evaluations, asks: Asks) -> Run:
+        """Append evaluations to the record and return the longer run.
 
         Raises:
             RunError: the disk is full or cannot be written; what was there before is kept.
         """
-        record.append(self.directory, evaluations, start=len(self.evaluations))
-        return replace(self, evaluations=record.join(self.evaluations, evaluations))
+        record.append(self.directory, evaluations, asks, start=len(self.evaluations))
+        return replace(self, evaluations=joined([self.evaluations, evaluations]), asks=self.asks.joined(asks))
 
 
 def create(directory: Path, manifest: Manifest) -> Run:
@@ -208,9 +211,9 @@ def open_run(directory: str | Path) -> Run:
         space = in_scenario(space, other)
     model = parse(manifest.cost_model.text, manifest.cost_model.name, origin + "cost_model", Technology)
     technology = check(model).content
-    evaluations = record.read(directory, space, [manifest.quality, *cost_metrics(technology)])
+    evaluations, asks = record.read(directory, space, [manifest.quality, *cost_metrics(technology)])
     again = remeasured.read(directory, len(evaluations))
-    return Run(directory, manifest, space, technology, evaluations, again)
+    return Run(directory, manifest, space, technology, evaluations, asks, again)
 
 
 def _refuse(error: ProxyError, _: ModelShape) -> None:

@@ -33,7 +33,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     [
         (
             "search tyni unit",
-            "unknown search space (a path of your own ends in .toml) 'tyni'; known: sotu_answers, sotu_lm, ",
+            "unknown search space (a path of your own ends in .toml) 'tyni'; known: sotu_answers, sotu_grid, ",
         ),
         ("search tiny units", "unknown cost model (a path of your own ends in .toml) 'units'; known: edgebert_12nm, "),
         (

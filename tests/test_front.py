@@ -15,9 +15,8 @@ from codesign.accuracy import Quality
 from codesign.accuracy.proxy import resolve
 from codesign.design import FloatArray, ModelShape
 from codesign.errors import InputError
-from codesign.evaluation import Evaluations
+from codesign.evaluation import Evaluations, joined, no_failures
 from codesign.front import QUALITY_BUDGETS, front_ids, gains, hypervolume, interval, knee
-from codesign.record import join
 from codesign.run import Run
 from tests.optimize.searches import small_search
 from tests.optimize.spaces import tiny
@@ -35,6 +34,7 @@ def evaluations(values: FloatArray, feasible: FloatArray, errors: FloatArray | N
         log_standard_error=np.full(n, np.nan) if errors is None else errors,
         extrapolated=np.zeros(n, dtype=bool),
         violation=np.where(feasible, 0.0, 1.0),
+        failure=no_failures(n),
     )
 
 
@@ -48,13 +48,7 @@ def random_evaluations(draw: st.DrawFn) -> Evaluations:
 
 def first(found: Evaluations, count: int) -> Evaluations:
     """The evaluations as they were after the first `count`."""
-    return Evaluations(
-        genomes=found.genomes[:count],
-        metrics={name: column[:count] for name, column in found.metrics.items()},
-        log_standard_error=found.log_standard_error[:count],
-        extrapolated=found.extrapolated[:count],
-        violation=found.violation[:count],
-    )
+    return found.take(slice(0, count))
 
 
 @given(random_evaluations())
@@ -94,7 +88,7 @@ def test_hypervolume_counts_feasible_designs_only() -> None:
     found = evaluations(np.exp([[1.0, 3.0], [2.0, 1.0], [4.0, 4.0]]), np.ones(3, dtype=bool))
     r = 3.0 + np.log(2)
     assert hypervolume(forbidden, NAMES) == 0.0
-    assert hypervolume(join(forbidden, found), NAMES) == pytest.approx((r - 1) * (r - 3) + (r - 2) * (3 - 1))
+    assert hypervolume(joined([forbidden, found]), NAMES) == pytest.approx((r - 1) * (r - 3) + (r - 2) * (3 - 1))
 
 
 @given(random_evaluations())
@@ -136,7 +130,9 @@ def _tiny_sample(seed: int, n: int) -> Evaluations:
     genomes = np.concatenate([tiny().encode(tiny().baseline), drawn])
     quality = resolve("surrogate").predict(tiny().decode(genomes).shape)
     ones = np.ones(n + 1)
-    return Evaluations(genomes, {"perplexity": quality.value}, quality.log_standard_error, ones > 1, ones)
+    return Evaluations(
+        genomes, {"perplexity": quality.value}, quality.log_standard_error, ones > 1, ones, no_failures(n + 1)
+    )
 
 
 @settings(max_examples=40, deadline=None)
@@ -158,6 +154,7 @@ def test_gains_are_within_budget_and_ordered(seed: int, proxy: str, forbidden: f
         sample.log_standard_error,
         sample.extrapolated,
         np.where(feasible, 0.0, 1.0),
+        sample.failure,
     )
     judge = resolve("surrogate") if proxy == "surrogate" else resolve(by_width)
     value, choices = found.metrics["perplexity"], feasible | (np.arange(201) == 0)

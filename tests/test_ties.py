@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codesign.design import FloatArray
-from codesign.evaluation import Evaluations
+from codesign.evaluation import Evaluations, no_failures
 from codesign.ties import TIE, ties_of
 
 
@@ -16,7 +16,7 @@ def of_qualities(values: FloatArray) -> Evaluations:
     """Evaluations of which only quality is read."""
     n = len(values)
     no, zero = np.zeros(n, dtype=np.bool_), np.zeros(n)
-    return Evaluations(np.zeros((n, 1), dtype=np.int64), {"perplexity": values}, zero, no, zero)
+    return Evaluations(np.zeros((n, 1), dtype=np.int64), {"perplexity": values}, zero, no, zero, no_failures(n))
 
 
 @given(

@@ -28,6 +28,7 @@ from codesign.optimize import remeasure
 from codesign.optimize.algorithms import Choose, make_algorithm
 from codesign.optimize.replay import check_replay, check_same_answers, same_proxy
 from codesign.optimize.screening import NO_SCREEN, Screen, make_screen
+from codesign.record import one_batch
 from codesign.run import Manifest, Run
 from codesign.space_file import ScenarioFile, in_scenario, read_space
 
@@ -191,12 +192,13 @@ def _searched(run: Run, evaluator: Evaluator, watch: Callable[[Run, str], None])
             ended = "all designs of the space are evaluated" if asked == space.size() else "no new design was found"
             watch(run, ended)
             break
-        known = _slice(run.evaluations, asked, asked + len(genomes))
+        known = run.evaluations.take(slice(asked, asked + len(genomes)))
         check_replay(run, asked, genomes, known)
         missing = genomes[len(known) : manifest.budget - asked]
         if len(missing):
-            run = run.extend(_evaluate(run, evaluator, missing))
-        answered = _slice(run.evaluations, asked, asked + len(genomes))
+            asks = one_batch(asked, len(genomes)).take(slice(len(known), len(known) + len(missing)))
+            run = run.extend(_evaluate(run, evaluator, missing), asks)
+        answered = run.evaluations.take(slice(asked, asked + len(genomes)))
         asked += len(answered)
         if len(answered) == len(genomes):  # the last batch may be cut short by the budget; nobody asks after it
             algorithm.tell(answered.objectives(space.objectives), answered.violation)
@@ -218,7 +220,7 @@ def _choice(screen: Screen | None, run: Run, asked: int) -> Choose | None:
         batch = run.evaluations.genomes[asked : asked + wanted]
         recorded = [places[genome.tobytes()] for genome in batch if genome.tobytes() in places]
         if len(recorded) < wanted:
-            chosen = screen.choose(_slice(run.evaluations, 0, asked), candidates, wanted)
+            chosen = screen.choose(run.evaluations.take(slice(0, asked)), candidates, wanted)
             recorded += [place for place in chosen.tolist() if place not in recorded][: wanted - len(recorded)]
         return np.array(recorded, dtype=np.int64)
 
@@ -233,14 +235,3 @@ def _evaluate(run: Run, evaluator: Evaluator, genomes: IntArray) -> Evaluations:
         raise ProxyError(
             f"{error}; {done} evaluations are kept; once the proxy is mended: codesign resume {run.directory}"
         ) from error
-
-
-def _slice(evaluations: Evaluations, start: int, stop: int) -> Evaluations:
-    rows = slice(start, stop)
-    return Evaluations(
-        genomes=evaluations.genomes[rows],
-        metrics={name: column[rows] for name, column in evaluations.metrics.items()},
-        log_standard_error=evaluations.log_standard_error[rows],
-        extrapolated=evaluations.extrapolated[rows],
-        violation=evaluations.violation[rows],
-    )
