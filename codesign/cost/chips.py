@@ -2,15 +2,15 @@
 
 Energy and delay of a design are sums over its operations, and a space knows few distinct ones: each is mapped once, on
 all accelerators, and remembered as its delay-energy hull. What a shape costs on an accelerator is then a walk over the
-edges of its hulls (`combine.choose`), some microseconds. Without it, the sums of each operation's least cycles and least
-energy bound what any choice can reach. Results are those of `estimate` up to the order of summation.
+edges of its hulls (`combine.choose`), some microseconds. Without it, the sums of each operation's least cycles and
+least energy bound what any choice can reach. Results are those of `estimate` up to the order of summation.
 
 Left out: metrics that are no such sums (peak power) and DRAM traffic; `estimate` has them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -172,7 +172,9 @@ class Chips:
 
     def _learn_vectors(self, work: Workload, standing: list[int]) -> None:
         """Cost the vector operations that follow no matmul, those that are new, on all accelerators."""
-        named = {(work.vectors.kinds[v], int(e)): None for v in standing for e in np.unique(work.vectors.elements[:, v])}
+        named = {
+            (work.vectors.kinds[v], int(e)): None for v in standing for e in np.unique(work.vectors.elements[:, v])
+        }
         new = [key for key in named if key not in self._known]
         if not new:
             return
@@ -182,7 +184,7 @@ class Chips:
         self._hulls.append(one_vertex, cost.cycles.T.ravel(), cost.energy_pj.T.ravel())
         self._name(new)
 
-    def _name(self, keys: list[Hashable]) -> None:
+    def _name(self, keys: Sequence[Hashable]) -> None:
         self._known.update({key: len(self._known) + place for place, key in enumerate(keys)})
 
 

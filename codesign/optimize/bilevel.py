@@ -1,0 +1,229 @@
+"""The default search: over shapes outside, and inside, for each shape, over accelerators exactly.
+
+What is special here: costs are exact and nearly free, and quality, which is dear, depends on the shape alone. So the
+search is over shapes. Each is paired with the accelerators on which it costs least (`inner`) and measured once. What is
+measured next is chosen by the expected improvement of the hypervolume (`improvement`), under a Gaussian process
+fitted to what was measured so far (`guess`). Candidates are bred from shapes that are on the front, or are believed to
+be nearest to it, each gene changing with probability 1/N as in NSGA-II.
+
+Where all shapes have been measured there is nothing left to ask, though most designs were never evaluated: the others
+cost more for the same quality. The front is then exact, if the accelerators could all be looked at.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+
+import numpy as np
+
+from codesign.design import BoolArray, FloatArray, IntArray
+from codesign.evaluation import Evaluations, Evaluator
+from codesign.optimize.archive import Archive, behind
+from codesign.optimize.guess import Guess, learn
+from codesign.optimize.improvement import Belief, Target
+from codesign.optimize.inner import Inner
+
+FIRST = 24
+"""Shapes measured before the first fit."""
+
+ROUNDS, CHILDREN, PARENTS = 4, 256, 48
+"""How often candidates are bred, how many each time, and from how many of the best."""
+
+STRANGERS = 64
+"""Candidates that are drawn, not bred."""
+
+WEIGHED = 512
+"""Candidates whose expected improvement is computed: those believed nearest to the front."""
+
+FITTED_ROWS = 400
+"""Measured shapes that a fit reads; its time goes with their square."""
+
+CAUTION = 2.0
+"""Standard errors by which a candidate is taken to be better than expected, when the nearest ones are chosen."""
+
+SPREAD = 0.25
+"""Standard deviation of a drawn shape's genes around its size, both 0..1 over the choices."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """n shapes that could be measured, and what is believed of them."""
+
+    shapes: IntArray  # (n, genes), accelerator genes 0
+    beliefs: list[Belief]
+    excess: FloatArray  # (n,) over the limits of cost; 0 = feasible
+    behind: FloatArray  # (n,) how far behind the front they are, taken to be CAUTION better than expected
+
+    def take(self, rows: IntArray) -> Candidates:
+        """Return the candidates at `rows`, in that order."""
+        beliefs = [self.beliefs[row] for row in rows.tolist()]
+        return Candidates(self.shapes[rows], beliefs, self.excess[rows], self.behind[rows])
+
+    def nearest(self, count: int) -> Candidates:
+        """Return those that exceed the limits least and then are behind least; of equals the first."""
+        return self.take(np.lexsort((self.behind, self.excess))[:count])
+
+
+class Bilevel:
+    """See the module. An `Algorithm`."""
+
+    def __init__(self, evaluator: Evaluator, quality: str, seed: int) -> None:
+        self.inner = Inner(evaluator, quality)
+        self.space, self.quality, self.seed = evaluator.space, quality, seed
+        self.genes = tuple(gene for gene in self.space.genes if not gene.on_accelerator)
+        self.archive = Archive(self.space.objectives, quality)
+        limit = evaluator.limits.get(quality)
+        self.most_quality = np.inf if limit is None else float(np.log(limit))
+
+    def tell(self, evaluations: Evaluations) -> None:
+        """See `Algorithm.tell`."""
+        self.archive.add(self._shape(evaluations.genomes), evaluations)
+
+    def ask(self, count: int) -> IntArray:
+        """See `Algorithm.ask`: so many new shapes, each on all of its accelerators."""
+        rng = np.random.default_rng((self.seed, len(self.archive.designs)))
+        if not self.archive.designs:
+            baseline = self.space.encode(self.space.baseline)
+            shapes = np.concatenate([self._shape(baseline), self._drawn(rng, FIRST - 1)])
+            return self._new(np.concatenate([baseline, self._paired(shapes)]))
+        elite = self.archive.elite
+        self.inner.widen(elite)
+        owed = self._paired(self._shape(elite))  # a front shape whose accelerators are not all evaluated yet
+        shapes = self.archive.measured()[0]
+        wanted = self._chosen(rng, count) if len(np.unique(shapes, axis=0)) > 1 else self._drawn(rng, count)
+        return self._new(np.concatenate([owed, self._paired(wanted)]))
+
+    def _chosen(self, rng: np.random.Generator, count: int) -> IntArray:
+        """Return (k, genes) the shapes most worth measuring, of candidates bred in several rounds."""
+        guess, target = self._learned(), self._target()
+        pool = self._believed(self._drawn(rng, STRANGERS), guess)
+        parents = self._shape(self.archive.elite)
+        for _ in range(ROUNDS):
+            children = self._bred(rng, parents if len(parents) else pool.shapes)
+            pool = _joined(pool, self._believed(self._unmeasured(children, pool.shapes), guess))
+            parents = np.concatenate([self._shape(self.archive.elite), pool.nearest(PARENTS).shapes])
+        return _most_worth(pool.nearest(WEIGHED), target, count)
+
+    def _learned(self) -> Guess:
+        """Fit to what was measured: the shapes nearest to the front, and a quarter spread over all."""
+        shapes, logs, points = self.archive.measured()
+        if len(shapes) > FITTED_ROWS:
+            order = np.argsort(behind(points, self.archive.front), kind="stable")
+            near, far = order[: FITTED_ROWS * 3 // 4], order[FITTED_ROWS * 3 // 4 :]
+            spread = far[np.linspace(0, len(far) - 1, FITTED_ROWS - len(near)).astype(np.int64)]
+            rows = np.sort(np.concatenate([near, spread]))
+            shapes, logs = shapes[rows], logs[rows]
+        return learn(self.genes, self.space.decode(shapes).shape, logs)
+
+    def _target(self) -> Target:
+        names, reference = self.space.objectives, self.archive.reference
+        assert reference is not None
+        place = names.index(self.quality) if self.quality in names else None
+        return Target(self.archive.front, reference, place, self.most_quality)
+
+    def _believed(self, shapes: IntArray, guess: Guess) -> Candidates:
+        """Return what is believed of n shapes on their best accelerators."""
+        if not len(shapes):
+            return Candidates(shapes, [], np.zeros(0), np.zeros(0))
+        quality, error = guess.of(self.space.decode(shapes).shape)
+        best = self.inner.best(shapes)
+        beliefs = [
+            Belief(mean, deviation, one.costs)
+            for mean, deviation, one in zip(quality.tolist(), error.tolist(), best, strict=True)
+        ]
+        target = self._target()
+        points = [target.points(belief.quality - CAUTION * belief.error, belief.costs) for belief in beliefs]
+        row = np.repeat(np.arange(len(shapes)), [len(part) for part in points])
+        nearest = np.full(len(shapes), np.inf)
+        np.minimum.at(nearest, row, behind(np.concatenate(points), self.archive.front))
+        return Candidates(shapes, beliefs, np.array([one.excess for one in best]), nearest)
+
+    def _unmeasured(self, shapes: IntArray, others: IntArray) -> IntArray:
+        """Return the distinct shapes that nobody measured and that are not among the others, in their order."""
+        taken = {shape.tobytes() for shape in others}
+        kept = {
+            shape.tobytes(): row
+            for row, shape in reversed(list(enumerate(shapes)))
+            if shape.tobytes() not in taken and not self.archive.knows(shape)
+        }
+        return shapes[sorted(kept.values())]
+
+    def _bred(self, rng: np.random.Generator, parents: IntArray) -> IntArray:
+        """Return children of pairs of shapes: half are mixed gene by gene, all change in at least one gene."""
+        one, two = parents[rng.integers(0, len(parents), size=(2, CHILDREN))]
+        mixed = (rng.random(one.shape) < 0.5) & (rng.random(CHILDREN) < 0.5)[:, None]
+        children = np.where(mixed, two, one)
+        own = self._own
+        change = rng.random(one.shape) < 1.0 / max(own.sum(), 1)
+        change[np.arange(CHILDREN), rng.choice(np.flatnonzero(own), CHILDREN)] = True
+        sizes, ordered = self.space.sizes, np.array([gene.ordered for gene in self.space.genes])
+        stepped = np.clip(children + np.where(rng.random(one.shape) < 0.5, 1, -1), 0, sizes - 1)
+        redrawn = rng.integers(0, sizes, size=one.shape)
+        fresh = np.where(ordered & (rng.random(one.shape) < 0.5), stepped, redrawn)
+        return self._shape(self.space.canonical(np.where(change & own, fresh, children)))
+
+    def _drawn(self, rng: np.random.Generator, count: int) -> IntArray:
+        """Return at most `count` shapes that nobody measured, of all sizes: genes vary around a size of the shape.
+
+        Drawn gene by gene alone, nearly all shapes would be of middle size, and a front spans all.
+        """
+        size = (rng.permutation(count) + rng.random(count)) / max(count, 1)
+        position = np.clip(size[:, None] + SPREAD * rng.normal(size=(count, len(self.space.genes))), 0, 1)
+        ordered = np.array([gene.ordered for gene in self.space.genes])
+        position = np.where(ordered, position, rng.random(position.shape))
+        genomes = np.rint(position * (self.space.sizes - 1)).astype(np.int64)
+        return self._unmeasured(self._shape(self.space.canonical(genomes)), genomes[:0])
+
+    def _paired(self, shapes: IntArray) -> IntArray:
+        """Return the designs of shapes, each on all of its accelerators."""
+        designs = [self.inner.designs(shape, best) for shape, best in zip(shapes, self.inner.best(shapes), strict=True)]
+        return np.concatenate([np.zeros((0, len(self.space.genes)), dtype=np.int64), *designs])
+
+    def _new(self, designs: IntArray) -> IntArray:
+        """Return the distinct designs that were never told, in their order."""
+        first = {design.tobytes(): row for row, design in reversed(list(enumerate(designs)))}
+        return designs[sorted(row for key, row in first.items() if key not in self.archive.designs)]
+
+    def _shape(self, genomes: IntArray) -> IntArray:
+        """Return genomes with the genes of the accelerator 0."""
+        shapes = np.array(genomes, dtype=np.int64)
+        shapes[:, self.inner.columns] = 0
+        return shapes
+
+    @property
+    def _own(self) -> BoolArray:
+        """(genes,) True for those of the model."""
+        return np.array([not gene.on_accelerator for gene in self.space.genes], dtype=np.bool_)
+
+
+def _joined(one: Candidates, two: Candidates) -> Candidates:
+    return Candidates(
+        np.concatenate([one.shapes, two.shapes]),
+        one.beliefs + two.beliefs,
+        np.concatenate([one.excess, two.excess]),
+        np.concatenate([one.behind, two.behind]),
+    )
+
+
+def _most_worth(pool: Candidates, target: Target, count: int) -> IntArray:
+    """Choose shapes one after the other, each as if those before it had been measured as they are believed to be.
+
+    What is chosen can only lower what the others are worth, so they are weighed again only when they come to the top.
+    Those that nobody expects to improve anything are taken by how near they are, and those beyond a limit last.
+    """
+    feasible = pool.excess == 0
+    rows = range(len(pool.shapes))
+    worth = [target.worth(pool.beliefs[row]) if feasible[row] else 0.0 for row in rows]
+    heap = [(-worth[row], pool.excess[row], pool.behind[row], row, 0) for row in rows]
+    heapq.heapify(heap)
+    chosen: list[int] = []
+    while heap and len(chosen) < count:
+        value, excess, behind_by, row, known = heapq.heappop(heap)
+        if value < 0 and known < len(chosen):
+            heapq.heappush(heap, (-target.worth(pool.beliefs[row]), excess, behind_by, row, len(chosen)))
+            continue
+        chosen.append(row)
+        if feasible[row]:
+            target = target.with_point(pool.beliefs[row])
+    return pool.shapes[chosen]
