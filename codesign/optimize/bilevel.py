@@ -12,7 +12,6 @@ cost more for the same quality. The front is then exact, if the accelerators cou
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +40,9 @@ FITTED_ROWS = 400
 
 CAUTION = 2.0
 """Standard errors by which a candidate is taken to be better than expected, when the nearest ones are chosen."""
+
+NOTHING = 1e-12
+"""Improvements that are rounding."""
 
 SPREAD = 0.25
 """Standard deviation of a drawn shape's genes around its size, both 0..1 over the choices."""
@@ -209,21 +211,15 @@ def _joined(one: Candidates, two: Candidates) -> Candidates:
 def _most_worth(pool: Candidates, target: Target, count: int) -> IntArray:
     """Choose shapes one after the other, each as if those before it had been measured as they are believed to be.
 
-    What is chosen can only lower what the others are worth, so they are weighed again only when they come to the top.
     Those that nobody expects to improve anything are taken by how near they are, and those beyond a limit last.
     """
-    feasible = pool.excess == 0
-    rows = range(len(pool.shapes))
-    worth = [target.worth(pool.beliefs[row]) if feasible[row] else 0.0 for row in rows]
-    heap = [(-worth[row], pool.excess[row], pool.behind[row], row, 0) for row in rows]
-    heapq.heapify(heap)
+    left = list(range(len(pool.shapes)))
     chosen: list[int] = []
-    while heap and len(chosen) < count:
-        value, excess, behind_by, row, known = heapq.heappop(heap)
-        if value < 0 and known < len(chosen):
-            heapq.heappush(heap, (-target.worth(pool.beliefs[row]), excess, behind_by, row, len(chosen)))
-            continue
-        chosen.append(row)
-        if feasible[row]:
-            target = target.with_point(pool.beliefs[row])
+    while left and len(chosen) < count:
+        worth = target.worth([pool.beliefs[row] for row in left]) * (pool.excess[left] == 0)
+        worth[worth < NOTHING] = 0.0
+        best = left.pop(int(np.lexsort((pool.behind[left], pool.excess[left], -worth))[0]))
+        chosen.append(best)
+        if pool.excess[best] == 0:
+            target = target.with_point(pool.beliefs[best])
     return pool.shapes[chosen]
