@@ -1,0 +1,73 @@
+"""Figures of `codesign bench search`: how hypervolume grows with measured shapes, and what half of the runs attain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import moocore
+import numpy as np
+
+from codesign.bench.search_ways import OURS, Trace
+from codesign.design import FloatArray
+from codesign.front import dominated_volume
+
+if TYPE_CHECKING:
+    from codesign.bench.search import Outcome
+
+STEPS = 40
+"""Budgets at which a curve is drawn."""
+
+ATTAINED = (OURS, "nsga2", "optuna:tpe", "pymoo_mixed", "random", "network_first", "hardware_first")
+"""Ways whose median attainment surface is drawn; all of them would hide each other."""
+
+
+def write_plots(outcome: Outcome, directory: Path) -> None:
+    """Write anytime.png and attainment.png."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
+    _draw_curves(axes, outcome)
+    figure.savefig(directory / "anytime.png", dpi=120)
+    figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
+    _draw_attainment(axes, outcome)
+    figure.savefig(directory / "attainment.png", dpi=120)
+
+
+def _draw_curves(axes: Any, outcome: Outcome) -> None:
+    """Share of the exact hypervolume that is still missing: mean and range over seeds."""
+    budgets = np.unique(np.geomspace(8, outcome.budgets[-1], STEPS).astype(int))
+    for way, traces in outcome.traces.items():
+        missing = np.array([[1 - _share(trace, budget, outcome) for budget in budgets] for trace in traces])
+        (line,) = axes.plot(budgets, missing.mean(axis=0), label=way, lw=2.5 if way == OURS else 1.2)
+        axes.fill_between(budgets, missing.min(axis=0), missing.max(axis=0), color=line.get_color(), alpha=0.12, lw=0)
+    axes.set(xscale="log", yscale="log", xlabel="distinct shapes measured")
+    axes.set_ylabel("share of the exact front's hypervolume that is missing")
+    axes.axhline(0.01, color="grey", ls=":", lw=1)
+    axes.legend(fontsize=8, ncols=2)
+
+
+def _share(trace: Trace, budget: int, outcome: Outcome) -> float:
+    return dominated_volume(trace.front(budget), outcome.truth.reference) / outcome.truth.hypervolume
+
+
+def _draw_attainment(axes: Any, outcome: Outcome) -> None:
+    """What half of the runs dominate at the largest budget (median empirical attainment surface), and the truth."""
+    names = outcome.truth.space.objectives
+    _step(axes, outcome.truth.front, "exact front", color="black", lw=3, alpha=0.3)
+    for way in (way for way in ATTAINED if way in outcome.traces):
+        fronts = [trace.front(outcome.budgets[-1]) for trace in outcome.traces[way]]
+        sets = np.repeat(np.arange(len(fronts)), [len(front) for front in fronts])
+        surface = moocore.eaf(np.concatenate(fronts), sets, percentiles=[50])[:, :2]
+        _step(axes, surface, way, lw=1.2)
+    axes.set(xscale="log", yscale="log", xlabel=names[0], ylabel=names[1])
+    axes.legend(fontsize=8)
+
+
+def _step(axes: Any, front: FloatArray, label: str, **style: Any) -> None:
+    """Draw the border of what a set of logarithms of two objectives dominates."""
+    points = np.exp(front[np.argsort(front[:, 0])])
+    axes.step(points[:, 0], points[:, 1], where="post", label=label, **style)

@@ -1,0 +1,147 @@
+"""Ways to search that are compared: algorithms by name, and the two sequential ways of working.
+
+All are counted alike: what costs is measuring a shape that was not measured before, on whatever accelerator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from codesign.accuracy.proxy import Proxy
+from codesign.design import FloatArray, IntArray
+from codesign.evaluation import Evaluations, Evaluator, make_evaluator
+from codesign.front import non_dominated
+from codesign.optimize.algorithms import Problem, make_algorithm
+from codesign.optimize.inner import Inner
+from codesign.space import SearchSpace
+
+OURS = "bilevel"
+
+POPULATION = 40
+"""Of all evolutionary algorithms: with the default of 100, a budget of some hundred shapes is few generations."""
+
+BATCHES = {"optuna:tpe": 1}
+"""Designs asked at once where not POPULATION: TPE learns from each trial before it proposes the next."""
+
+MOST_DESIGNS = 20
+"""Designs evaluated for each shape of the budget, after which a search is stopped that measures nothing new."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one search found, in order."""
+
+    measured: IntArray  # (n,) distinct shapes measured by then, the baseline's included
+    points: FloatArray  # (n, objectives) logarithms of feasible designs
+
+    def front(self, budget: int) -> FloatArray:
+        """(f, objectives) the front after so many measured shapes."""
+        points = self.points[self.measured <= budget]
+        return points[non_dominated(points)] if len(points) else points
+
+
+Way = Callable[[Evaluator, str, int, int], Trace]
+"""(a fresh evaluator, the quality metric, seed, shapes to measure) -> what was found."""
+
+
+def by_algorithm(name: str, evaluator: Evaluator, quality: str, seed: int, budget: int) -> Trace:
+    """Search with an algorithm until so many shapes are measured."""
+    space = evaluator.space
+    population = min(POPULATION, budget)
+    algorithm = make_algorithm(name, Problem(evaluator, quality, population, seed))
+    counts, points, designs = [], [], 0
+    while len(evaluator.proxy.answers) < budget and designs < MOST_DESIGNS * budget:
+        genomes = algorithm.ask(batch_of(name, population))
+        if not len(genomes):
+            break
+        count = counted(evaluator, genomes)
+        found = evaluator(genomes)
+        algorithm.tell(found)
+        counts.append(count[found.feasible])
+        points.append(found.objectives(space.objectives)[found.feasible])
+        designs += len(genomes)
+    return Trace(np.concatenate(counts), np.concatenate(points))
+
+
+def batch_of(name: str, population: int) -> int:
+    """Return how many designs are asked at once."""
+    return BATCHES.get(name, OUR_BATCH if name == OURS else population)
+
+
+OUR_BATCH = 16
+
+
+def counted(evaluator: Evaluator, genomes: IntArray) -> IntArray:
+    """(n,) how many shapes will be measured once each of n designs has been evaluated, in their order."""
+    shape = evaluator.space.decode(genomes).shape
+    unknown = np.isnan(evaluator.proxy.recall(shape))
+    first = np.zeros(len(genomes), dtype=np.bool_)
+    first[evaluator.proxy.first_rows(shape)] = True
+    return np.asarray(len(evaluator.proxy.answers) + np.cumsum(unknown & first), dtype=np.int64)
+
+
+def network_first(evaluator: Evaluator, quality: str, seed: int, budget: int) -> Trace:
+    """Search the best networks by quality and MACs, then the best accelerators for them.
+
+    The first half uses the same algorithm as ours, on the baseline's accelerator; after each batch the networks on the
+    front of quality and MACs get the accelerators on which they cost least, which measures nothing.
+    """
+    space = evaluator.space
+    networks = replace(_on_one_chip(space, space.encode(space.baseline)[0]), objectives=(quality, "macs"), limits={})
+    first = make_evaluator(networks, evaluator.technology, evaluator.proxy, evaluator.fidelity)
+    inner, model = Inner(evaluator, quality), [not gene.on_accelerator for gene in space.genes]
+    algorithm = make_algorithm(OURS, Problem(first, quality, min(POPULATION, budget), seed))
+    counts, points = [], []
+    told: list[Evaluations] = []
+    while len(first.proxy.answers) < budget and len(genomes := algorithm.ask(OUR_BATCH)):
+        told.append(first(genomes))
+        algorithm.tell(told[-1])
+        whole = np.zeros((sum(map(len, told)), len(space.genes)), dtype=np.int64)
+        whole[:, model] = np.concatenate([part.genomes for part in told])
+        objectives = np.concatenate([part.objectives(networks.objectives) for part in told])
+        best = whole[non_dominated(objectives)]
+        pairs = [inner.designs(*pair) for pair in zip(best, inner.best(best), strict=True)]
+        found = evaluator(np.concatenate(pairs))
+        points.append(found.objectives(space.objectives)[found.feasible])
+        counts.append(np.full(len(points[-1]), len(first.proxy.answers)))
+    return Trace(np.concatenate(counts), np.concatenate(points))
+
+
+def hardware_first(evaluator: Evaluator, quality: str, seed: int, budget: int) -> Trace:
+    """Find the accelerator on which the baseline's network costs least, then search networks for it.
+
+    The second half uses the same algorithm as ours. Of several costs, the first objective that is one counts.
+    """
+    space = evaluator.space
+    baseline = space.encode(space.baseline)
+    inner = Inner(evaluator, quality)
+    best = inner.best(baseline)[0]
+    chip = inner.designs(baseline[0], best)[int(best.costs[:, 0].argmin())]
+    fixed = replace(evaluator, space=_on_one_chip(space, chip))
+    return by_algorithm(OURS, fixed, quality, seed, budget)
+
+
+def _on_one_chip(space: SearchSpace, design: IntArray) -> SearchSpace:
+    """Return the space with the accelerator of one design."""
+    chip = {gene.field: gene.values[design[place]] for place, gene in enumerate(space.genes) if gene.on_accelerator}
+    genes = tuple(gene for gene in space.genes if not gene.on_accelerator)
+    baseline = replace(space.baseline, accelerator=space.decode(design[None]).accelerator)
+    return replace(space, genes=genes, fixed={**space.fixed, **chip}, baseline=baseline)
+
+
+SEQUENTIAL: dict[str, Way] = {"network_first": network_first, "hardware_first": hardware_first}
+
+
+def search(way: str, evaluator: Evaluator, quality: str, seed: int, budget: int) -> Trace:
+    """Search in one of the ways: a sequential one, or an algorithm by name."""
+    if way in SEQUENTIAL:
+        return SEQUENTIAL[way](evaluator, quality, seed, budget)
+    return by_algorithm(way, evaluator, quality, seed, budget)
+
+
+def fresh(proxy: Proxy, like: Evaluator) -> Evaluator:
+    """Return an evaluator of the same space that has measured nothing but the baseline."""
+    return make_evaluator(like.space, like.technology, proxy, like.fidelity)
