@@ -21,7 +21,7 @@ def catalogue() -> dict[str, dict[str, str]]:
     from codesign.accuracy.proxy import described as proxies
     from codesign.bench import BENCHES
     from codesign.export import EXPORTERS
-    from codesign.optimize.algorithms import ALGORITHMS
+    from codesign.optimize.algorithms import ALGORITHMS, DESCRIBED
     from codesign.optimize.screening import SCREENS
 
     described = {
@@ -33,7 +33,7 @@ def catalogue() -> dict[str, dict[str, str]]:
     return described | {
         "proxies": proxies(),
         "screens": SCREENS,
-        "algorithms": {name: _first_line(build.__doc__) for name, build in ALGORITHMS.items()},
+        "algorithms": {name: _first_line(build.__doc__) for name, build in ALGORITHMS.items()} | DESCRIBED,
         "export formats": {name: _first_line(render.__doc__) for name, render in EXPORTERS.items()},
         "benchmarks": {name: _first_line(bench.__doc__) for name, bench in BENCHES.items()},
     }

@@ -10,9 +10,7 @@ from typing import Any
 
 import numpy as np
 from pymoo.core.crossover import Crossover
-from pymoo.core.duplicate import DuplicateElimination
 from pymoo.core.mutation import Mutation
-from pymoo.core.population import Population
 from pymoo.core.repair import Repair
 from pymoo.core.sampling import Sampling
 
@@ -78,33 +76,3 @@ class CanonicalForm(Repair):
 
     def _do(self, problem: Any, X: IntArray, **kwargs: Any) -> IntArray:
         return self.space.canonical(X)
-
-
-class NeverAskedBefore(DuplicateElimination):
-    """Drop designs that were asked for at any time in this search, and repetitions within a batch.
-
-    pymoo compares with the current population only, and in O(n^2).
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked: set[bytes] = set()
-
-    def do(self, pop: Population, *others: Population, **kwargs: Any) -> Population:
-        """Return the members of `pop` that are new; `others` hold what this batch has already."""
-        taken = {_key(individual) for other in others for individual in other}
-        keep = []
-        for position, individual in enumerate(pop):
-            key = _key(individual)
-            if key not in taken and key not in self.asked:
-                taken.add(key)
-                keep.append(position)
-        return pop[keep]
-
-    def remember(self, pop: Population) -> None:
-        """Note that these designs have been asked for."""
-        self.asked.update(_key(individual) for individual in pop)
-
-
-def _key(individual: Any) -> bytes:
-    return np.asarray(individual.X, dtype=np.int64).tobytes()

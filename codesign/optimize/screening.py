@@ -2,7 +2,7 @@
 
 Costs are exact and nearly free, so only quality is predicted. What is predicted is mapped onto the scale of what was
 measured so far, because candidates compete with measured designs. What is left out is not recorded: it may be proposed
-again. Resuming reads from the record what was chosen and predicts anew only for batches that are not there in full.
+again. A resumed search screens only its last batch anew, and keeps what the record holds of it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,6 @@ from codesign.design import FloatArray, IntArray, ModelShape
 from codesign.errors import InputError
 from codesign.evaluation import Evaluations, Evaluator
 from codesign.front import front_ids
-
-CANDIDATES = 4
-"""Designs proposed for each one measured."""
 
 NO_SCREEN = "none"
 FITTED = "fitted"
