@@ -42,6 +42,10 @@ SCORE_AT = "score:"
 # A surrogate fitted to measured sub-networks is named by the file that `codesign fit` wrote.
 FITTED_AT = "fitted:"
 
+# Tables of measured shapes: shipped ones by name, a user's own by its file.
+TABLES = {"measured": "sotu_grid"}
+MEASURED_AT = "measured:"
+
 # Stand-alone trainings are named by their recipe.
 TRAINED_AT = "trained:"
 
@@ -59,6 +63,7 @@ PATTERNS = {
     "supernet...@WINDOWS": "the same on so many windows of text instead of 16, such as supernet@64",
     f"{SCORE_AT}NAME": "training-free, such as score:snip; an unknown NAME lists them",
     f"{FITTED_AT}FILE": "what `codesign fit` wrote: fitted to what runs have measured",
+    f"{MEASURED_AT}FILE": "looked up in a table of measured shapes (`codesign bench search --measure-to FILE`)",
     f"{TRAINED_AT}RECIPE": "each shape trained from scratch by a recipe",
     "module:function": "your own, see docs/accuracy.md",
 }
@@ -73,6 +78,7 @@ def described() -> dict[str, str]:
     """Return the names of all proxies, and what they are."""
     return {
         **{name: f"measured on text with the network shipped for {space}" for name, space in SUPERNETS.items()},
+        **{name: f"looked up: every shape of {space}, as supernet measures it" for name, space in TABLES.items()},
         **{name: f"size surrogate fitted on {nets}" for name, nets in SURROGATES.items()},
         **{name: f"laws of published figures: BERT-base on {task}, {method}, {numbers}"
            for name, (task, method, numbers) in PUBLISHED.items()},
@@ -100,6 +106,10 @@ def resolve(proxy: str | Callable[[ModelShape], Any] | Proxy) -> Proxy:
         from codesign.accuracy.scores import ScoreProxy
 
         return Checked(ScoreProxy(proxy.removeprefix(SCORE_AT)))
+    if proxy in TABLES or proxy.startswith(MEASURED_AT):
+        from codesign.accuracy.table import Table
+
+        return Checked(Table(proxy, table_path(proxy)))
     if proxy.startswith(TRAINED_AT):
         from codesign.accuracy.trained import Trained
 
@@ -116,7 +126,7 @@ def resolve(proxy: str | Callable[[ModelShape], Any] | Proxy) -> Proxy:
         return Checked(published(proxy))
     if proxy not in SURROGATES:
         patterns = [f"{name} ({what})" for name, what in PATTERNS.items()]
-        raise unknown_name("proxy", proxy, [*SURROGATES, *SUPERNETS, *PUBLISHED, *patterns])
+        raise unknown_name("proxy", proxy, [*SURROGATES, *SUPERNETS, *TABLES, *PUBLISHED, *patterns])
     # Here and not above: surrogates and trained networks are built on this module.
     from codesign.accuracy.surrogate import Surrogate, read_fit
 
@@ -138,6 +148,13 @@ def network_directory(name: str) -> Path:
             f"finished), or a shipped one: {', '.join(SUPERNETS)}"
         )
     return directory
+
+
+def table_path(proxy: str) -> Path:
+    """Return the file behind the name of a table of measured shapes."""
+    if proxy in TABLES:
+        return Path(str(files("codesign.accuracy"))) / "tables" / f"{TABLES[proxy]}.npz"
+    return Path(proxy.removeprefix(MEASURED_AT))
 
 
 def shipped_network(proxy: str) -> Path:

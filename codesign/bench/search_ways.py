@@ -15,6 +15,7 @@ from codesign.design import FloatArray, IntArray
 from codesign.evaluation import Evaluations, Evaluator, make_evaluator
 from codesign.front import non_dominated
 from codesign.optimize.algorithms import Problem, make_algorithm
+from codesign.optimize.bilevel import own_batch
 from codesign.optimize.inner import Inner
 from codesign.space import SearchSpace
 
@@ -54,7 +55,7 @@ def by_algorithm(name: str, evaluator: Evaluator, quality: str, seed: int, budge
     algorithm = make_algorithm(name, Problem(evaluator, quality, population, seed))
     counts, points, designs = [], [], 0
     while len(evaluator.proxy.answers) < budget and designs < MOST_DESIGNS * budget:
-        genomes = algorithm.ask(batch_of(name, population))
+        genomes = algorithm.ask(batch_of(name, population, len(evaluator.proxy.answers)))
         if not len(genomes):
             break
         count = counted(evaluator, genomes)
@@ -66,12 +67,9 @@ def by_algorithm(name: str, evaluator: Evaluator, quality: str, seed: int, budge
     return Trace(np.concatenate(counts), np.concatenate(points))
 
 
-def batch_of(name: str, population: int) -> int:
+def batch_of(name: str, population: int, measured: int) -> int:
     """Return how many designs are asked at once."""
-    return BATCHES.get(name, OUR_BATCH if name == OURS else population)
-
-
-OUR_BATCH = 16
+    return BATCHES.get(name, own_batch(measured) if name == OURS else population)
 
 
 def counted(evaluator: Evaluator, genomes: IntArray) -> IntArray:
@@ -96,7 +94,7 @@ def network_first(evaluator: Evaluator, quality: str, seed: int, budget: int) ->
     algorithm = make_algorithm(OURS, Problem(first, quality, min(POPULATION, budget), seed))
     counts, points = [], []
     told: list[Evaluations] = []
-    while len(first.proxy.answers) < budget and len(genomes := algorithm.ask(OUR_BATCH)):
+    while len(first.proxy.answers) < budget and len(genomes := algorithm.ask(own_batch(len(first.proxy.answers)))):
         told.append(first(genomes))
         algorithm.tell(told[-1])
         whole = np.zeros((sum(map(len, told)), len(space.genes)), dtype=np.int64)

@@ -9,12 +9,14 @@ from codesign.optimize.ageing import ParetoMutation, Regularised
 from codesign.optimize.asking import Algorithm as Algorithm
 from codesign.optimize.asking import Choose as Choose
 from codesign.optimize.asking import Problem as Problem
+from codesign.optimize.bilevel import Bilevel
 from codesign.optimize.evolution import age_moea2, nsga2, pymoo_mixed, sms_emoa
 from codesign.optimize.optuna_samplers import optuna_gp, optuna_nsga2, optuna_tpe
 from codesign.optimize.sampling import Random, Sobol
 from codesign.space import SearchSpace
 
 ALGORITHMS: dict[str, Callable[[Problem], Algorithm]] = {
+    "bilevel": Bilevel,
     "nsga2": nsga2,
     "survey": ParetoMutation,
     "sms_emoa": sms_emoa,

@@ -17,14 +17,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from codesign.design import BoolArray, FloatArray, IntArray
-from codesign.evaluation import Evaluations, Evaluator
+from codesign.evaluation import Evaluations
 from codesign.optimize.archive import Archive, behind
+from codesign.optimize.asking import Choose, Problem
 from codesign.optimize.guess import Guess, learn
 from codesign.optimize.improvement import Belief, Target
 from codesign.optimize.inner import Inner
 
-FIRST = 24
+FIRST = 12
 """Shapes measured before the first fit."""
+
+LEAST_BATCH, BATCH_SHARE, MOST_BATCH = 4, 0.25, 32
+"""Shapes measured between two fits, where nobody asks for another number: a share of those measured so far."""
 
 ROUNDS, CHILDREN, PARENTS = 4, 256, 48
 """How often candidates are bred, how many each time, and from how many of the best."""
@@ -46,6 +50,14 @@ NOTHING = 1e-12
 
 SPREAD = 0.25
 """Standard deviation of a drawn shape's genes around its size, both 0..1 over the choices."""
+
+
+def own_batch(measured: int) -> int:
+    """Return how many shapes to measure before the next fit: few while each teaches much.
+
+    Of 3,240 shapes of `sotu_grid`, 40 found 0.986 of the exact hypervolume so, and 0.977 in batches of 16.
+    """
+    return min(MOST_BATCH, max(LEAST_BATCH, int(BATCH_SHARE * measured)))
 
 
 @dataclass(frozen=True)
@@ -70,25 +82,30 @@ class Candidates:
 class Bilevel:
     """See the module. An `Algorithm`."""
 
-    def __init__(self, evaluator: Evaluator, quality: str, seed: int) -> None:
-        self.inner = Inner(evaluator, quality)
-        self.space, self.quality, self.seed = evaluator.space, quality, seed
+    def __init__(self, problem: Problem) -> None:
+        self.problem, self.space = problem, problem.space
+        self.inner = Inner(problem.evaluator, problem.quality)
         self.genes = tuple(gene for gene in self.space.genes if not gene.on_accelerator)
-        self.archive = Archive(self.space.objectives, quality)
-        limit = evaluator.limits.get(quality)
+        self.archive = Archive(self.space.objectives, problem.quality)
+        limit = problem.evaluator.limits.get(problem.quality)
         self.most_quality = np.inf if limit is None else float(np.log(limit))
 
     def tell(self, evaluations: Evaluations) -> None:
         """See `Algorithm.tell`."""
         self.archive.add(self._shape(evaluations.genomes), evaluations)
 
-    def ask(self, count: int) -> IntArray:
-        """See `Algorithm.ask`: so many new shapes, each on all of its accelerators."""
-        rng = np.random.default_rng((self.seed, len(self.archive.designs)))
+    def ask(self, count: int, choose: Choose | None = None) -> IntArray:  # noqa: ARG002 - the protocol's
+        """See `Algorithm.ask`: so many new shapes, each on all of its accelerators.
+
+        Nothing is left to `choose`: what is asked for was chosen already.
+        """
+        rng = np.random.default_rng((self.problem.seed, len(self.archive.designs)))
         if not self.archive.designs:
             baseline = self.space.encode(self.space.baseline)
-            shapes = np.concatenate([self._shape(baseline), self._drawn(rng, FIRST - 1)])
-            return self._new(np.concatenate([baseline, self._paired(shapes)]))
+            given = np.array(self.problem.first, dtype=np.int64).reshape(-1, len(self.space.genes))
+            known = self._shape(np.concatenate([baseline, given]))
+            shapes = np.concatenate([known, self._drawn(rng, max(FIRST - len(known), 1))])
+            return self._new(np.concatenate([baseline, given, self._paired(shapes)]))
         elite = self.archive.elite
         self.inner.widen(elite)
         owed = self._paired(self._shape(elite))  # a front shape whose accelerators are not all evaluated yet
@@ -121,7 +138,7 @@ class Bilevel:
     def _target(self) -> Target:
         names, reference = self.space.objectives, self.archive.reference
         assert reference is not None
-        place = names.index(self.quality) if self.quality in names else None
+        place = names.index(self.problem.quality) if self.problem.quality in names else None
         return Target(self.archive.front, reference, place, self.most_quality)
 
     def _believed(self, shapes: IntArray, guess: Guess) -> Candidates:
