@@ -8,7 +8,7 @@ are the same design exactly if their canonical forms are equal.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -110,10 +110,20 @@ class SearchSpace:
 
     def enumerate(self) -> IntArray:
         """Return the genomes of all designs, or none where there are more than MOST_ENUMERATED to look through."""
-        if math.prod(len(gene.values) for gene in self.genes) > MOST_ENUMERATED:
-            return np.zeros((0, len(self.genes)), dtype=np.int64)
-        grid = np.indices(tuple(self.sizes)).reshape(len(self.genes), -1).T
-        return np.unique(self.canonical(grid), axis=0)
+        return self._all_of(range(len(self.genes)))
+
+    def enumerate_shapes(self) -> IntArray:
+        """Return the genomes of all shapes, accelerator genes 0, or none as in `enumerate`."""
+        return self._all_of([place for place, gene in enumerate(self.genes) if not gene.on_accelerator])
+
+    def _all_of(self, columns: Sequence[int]) -> IntArray:
+        """(n, genes) canonical genomes of all settings of some genes, the others 0."""
+        sizes = tuple(int(size) for size in self.sizes[list(columns)])
+        total = math.prod(sizes)
+        genomes = np.zeros((total if total <= MOST_ENUMERATED else 0, len(self.genes)), dtype=np.int64)
+        if len(genomes):
+            genomes[:, list(columns)] = np.indices(sizes).reshape(len(sizes), total).T
+        return np.unique(self.canonical(genomes), axis=0)
 
     def canonical(self, genomes: IntArray) -> IntArray:
         """Set the genes that mean nothing to 0; idempotent."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,11 +14,8 @@ from codesign.errors import InputError
 from codesign.evaluation import Evaluator, make_evaluator
 from codesign.front import REFERENCE_FACTOR, dominated_volume, non_dominated
 from codesign.optimize.inner import Inner
-from codesign.space import SearchSpace
+from codesign.space import MOST_ENUMERATED, SearchSpace
 from codesign.space_file import read_space
-
-MOST_SHAPES = 2**17
-"""Settings of model genes that are looked through."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +45,7 @@ def whole_truth(evaluator: Evaluator) -> Truth:
     every mapping leave a chance.
 
     Raises:
-        InputError: more than MOST_SHAPES shapes, or more accelerators than are all looked at.
+        InputError: too many shapes, or more accelerators than are all looked at.
     """
     space = evaluator.space
     shapes = all_shapes(space)
@@ -80,19 +76,15 @@ def all_shapes(space: SearchSpace) -> IntArray:
     """(s, genes) canonical genomes of all shapes, accelerator genes 0.
 
     Raises:
-        InputError: there are more than MOST_SHAPES settings of the genes to look through.
+        InputError: there are too many settings of the genes to look through.
     """
-    model = np.array([place for place, gene in enumerate(space.genes) if not gene.on_accelerator], dtype=np.int64)
-    sizes = tuple(int(size) for size in space.sizes[model])
-    total = math.prod(sizes)
-    if total > MOST_SHAPES:
+    shapes = space.enumerate_shapes()
+    if not len(shapes):
         raise InputError(
-            f"search space {space.name}: expected at most {MOST_SHAPES:,} settings of the model's genes to enumerate, "
-            f"got {total:,}; a smaller part of it can be enumerated (see `codesign show sotu_grid`)"
+            f"search space {space.name}: expected at most {MOST_ENUMERATED:,} settings of the model's genes to "
+            "enumerate; a smaller part of it can be enumerated (see `codesign show sotu_grid`)"
         )
-    genomes = np.zeros((total, len(space.genes)), dtype=np.int64)
-    genomes[:, model] = np.indices(sizes).reshape(len(sizes), total).T
-    return np.unique(space.canonical(genomes), axis=0)
+    return shapes
 
 
 def evaluator_of(space: str, cost_model: str, proxy: Proxy, fidelity: Fidelity = "ideal") -> Evaluator:

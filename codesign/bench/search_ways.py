@@ -27,7 +27,7 @@ POPULATION = 40
 BATCHES = {"optuna:tpe": 1}
 """Designs asked at once where not POPULATION: TPE learns from each trial before it proposes the next."""
 
-MOST_DESIGNS = 20
+MOST_DESIGNS = 3
 """Designs evaluated for each shape of the budget, after which a search is stopped that measures nothing new."""
 
 

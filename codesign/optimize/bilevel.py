@@ -122,6 +122,8 @@ class Bilevel:
             children = self._bred(rng, parents if len(parents) else pool.shapes)
             pool = _joined(pool, self._believed(self._unmeasured(children, pool.shapes), guess))
             parents = np.concatenate([self._shape(self.archive.elite), pool.nearest(PARENTS).shapes])
+        if len(pool.shapes) < count:  # few are left, if the space is small
+            pool = _joined(pool, self._believed(self._unmeasured(self.space.enumerate_shapes(), pool.shapes), guess))
         return _most_worth(pool.nearest(WEIGHED), target, count)
 
     def _learned(self) -> Guess:

@@ -80,7 +80,11 @@ def _class(name: str) -> type:
     for module in pkgutil.iter_modules(moo.__path__):
         content = vars(import_module(f"{moo.__name__}.{module.name}"))
         for key, value in content.items():
-            if inspect.isclass(value) and issubclass(value, PymooAlgorithm) and value.__module__.startswith("pymoo.alg"):
+            if (
+                inspect.isclass(value)
+                and issubclass(value, PymooAlgorithm)
+                and value.__module__.startswith("pymoo.alg")
+            ):
                 known[key] = value
     if name not in known:
         raise unknown_name("pymoo algorithm", name, (key for key in known if not key.endswith("Algorithm")))
