@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
 
 import msgspec
 import numpy as np
@@ -91,7 +93,7 @@ def read_table(path: Path) -> tuple[ModelShape, Quality]:
             layers, hidden = columns.pop("layers").astype(np.int64), columns.pop("hidden").astype(np.int64)
             wide = {name: column.astype(np.int64 if column.dtype.kind in "iu" else np.float64)
                     for name, column in columns.items()}  # fmt: skip
-    except (OSError, ValueError, KeyError, msgspec.ValidationError) as problem:
+    except (OSError, EOFError, BadZipFile, ValueError, KeyError, msgspec.ValidationError) as problem:
         raise InputError(f"{path}: expected a table of measured shapes (.npz), got: {problem}") from None
     shape = ModelShape(family=family, layers=layers, hidden=hidden, **grouped(wide))
     return shape, Quality(card["metric"], value, error, np.zeros(len(value), dtype=np.bool_))
@@ -108,12 +110,13 @@ def write_table(path: Path, shape: ModelShape, quality: Quality, made_by: str) -
     """
     card = {"metric": quality.metric, "family": msgspec.to_builtins(shape.family), "made_by": made_by}
     columns = {"layers": shape.layers, "hidden": shape.hidden} | shape.layer_columns()
-    small = {
-        name: column.astype(np.int32 if column.dtype.kind == "i" else np.float64) for name, column in columns.items()
-    }
     measured = {"value": quality.value, "log_standard_error": quality.log_standard_error}
-    floats = {name: column.astype(np.float32) for name, column in measured.items()}
-    np.savez_compressed(path, card=np.array(json.dumps(card)), **small, **floats)
+    arrays: dict[str, Any] = {"card": np.array(json.dumps(card))}
+    arrays |= {
+        name: column.astype(np.int32) if column.dtype.kind == "i" else column for name, column in columns.items()
+    }
+    arrays |= {name: column.astype(np.float32) for name, column in measured.items()}
+    np.savez_compressed(path, **arrays)
 
 
 def _listed(values: set[float]) -> str:

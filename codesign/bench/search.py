@@ -79,7 +79,7 @@ def run(
 def compare(space: str, seeds: int, ways: tuple[str, ...]) -> Outcome:
     """Search a space in all ways, from all seeds, on all cores."""
     truth = _truth(space)
-    budgets = tuple(max(2, round(share * truth.shapes)) for share in SHARES)
+    budgets = tuple(dict.fromkeys(max(2, round(share * truth.shapes)) for share in SHARES))
     jobs = list(product(ways, range(seeds)))
     with ProcessPoolExecutor(cpu_count() or 1) as pool:
         found = list(pool.map(_search, *zip(*((space, way, seed, budgets[-1]) for way, seed in jobs), strict=True)))

@@ -12,14 +12,14 @@ cost more for the same quality. The front is then exact, if the accelerators cou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
-from codesign.design import BoolArray, FloatArray, IntArray
+from codesign.design import BoolArray, IntArray
 from codesign.evaluation import Evaluations
 from codesign.optimize.archive import Archive, behind
 from codesign.optimize.asking import Choose, Problem
+from codesign.optimize.candidates import Candidates, joined, most_worth
 from codesign.optimize.guess import Guess, learn
 from codesign.optimize.improvement import Belief, Target
 from codesign.optimize.inner import Inner
@@ -45,11 +45,12 @@ FITTED_ROWS = 400
 CAUTION = 2.0
 """Standard errors by which a candidate is taken to be better than expected, when the nearest ones are chosen."""
 
-NOTHING = 1e-12
-"""Improvements that are rounding."""
-
 SPREAD = 0.25
 """Standard deviation of a drawn shape's genes around its size, both 0..1 over the choices."""
+
+
+THREADS = ThreadpoolController()
+"""Products of this size are too small to share among threads, which on busy cores wait for each other."""
 
 
 def own_batch(measured: int) -> int:
@@ -58,25 +59,6 @@ def own_batch(measured: int) -> int:
     Of 3,240 shapes of `sotu_grid`, 40 found 0.986 of the exact hypervolume so, and 0.977 in batches of 16.
     """
     return min(MOST_BATCH, max(LEAST_BATCH, int(BATCH_SHARE * measured)))
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """n shapes that could be measured, and what is believed of them."""
-
-    shapes: IntArray  # (n, genes), accelerator genes 0
-    beliefs: list[Belief]
-    excess: FloatArray  # (n,) over the limits of cost; 0 = feasible
-    behind: FloatArray  # (n,) how far behind the front they are, taken to be CAUTION better than expected
-
-    def take(self, rows: IntArray) -> Candidates:
-        """Return the candidates at `rows`, in that order."""
-        beliefs = [self.beliefs[row] for row in rows.tolist()]
-        return Candidates(self.shapes[rows], beliefs, self.excess[rows], self.behind[rows])
-
-    def nearest(self, count: int) -> Candidates:
-        """Return those that exceed the limits least and then are behind least; of equals the first."""
-        return self.take(np.lexsort((self.behind, self.excess))[:count])
 
 
 class Bilevel:
@@ -99,6 +81,10 @@ class Bilevel:
 
         Nothing is left to `choose`: what is asked for was chosen already.
         """
+        with THREADS.limit(limits=1, user_api="blas"):
+            return self._asked(count)
+
+    def _asked(self, count: int) -> IntArray:
         rng = np.random.default_rng((self.problem.seed, len(self.archive.designs)))
         if not self.archive.designs:
             baseline = self.space.encode(self.space.baseline)
@@ -120,11 +106,11 @@ class Bilevel:
         parents = self._shape(self.archive.elite)
         for _ in range(ROUNDS):
             children = self._bred(rng, parents if len(parents) else pool.shapes)
-            pool = _joined(pool, self._believed(self._unmeasured(children, pool.shapes), guess))
+            pool = joined(pool, self._believed(self._unmeasured(children, pool.shapes), guess))
             parents = np.concatenate([self._shape(self.archive.elite), pool.nearest(PARENTS).shapes])
         if len(pool.shapes) < count:  # few are left, if the space is small
-            pool = _joined(pool, self._believed(self._unmeasured(self.space.enumerate_shapes(), pool.shapes), guess))
-        return _most_worth(pool.nearest(WEIGHED), target, count)
+            pool = joined(pool, self._believed(self._unmeasured(self.space.enumerate_shapes(), pool.shapes), guess))
+        return most_worth(pool.nearest(WEIGHED), target, count)
 
     def _learned(self) -> Guess:
         """Fit to what was measured: the shapes nearest to the front, and a quarter spread over all."""
@@ -216,29 +202,3 @@ class Bilevel:
     def _own(self) -> BoolArray:
         """(genes,) True for those of the model."""
         return np.array([not gene.on_accelerator for gene in self.space.genes], dtype=np.bool_)
-
-
-def _joined(one: Candidates, two: Candidates) -> Candidates:
-    return Candidates(
-        np.concatenate([one.shapes, two.shapes]),
-        one.beliefs + two.beliefs,
-        np.concatenate([one.excess, two.excess]),
-        np.concatenate([one.behind, two.behind]),
-    )
-
-
-def _most_worth(pool: Candidates, target: Target, count: int) -> IntArray:
-    """Choose shapes one after the other, each as if those before it had been measured as they are believed to be.
-
-    Those that nobody expects to improve anything are taken by how near they are, and those beyond a limit last.
-    """
-    left = list(range(len(pool.shapes)))
-    chosen: list[int] = []
-    while left and len(chosen) < count:
-        worth = target.worth([pool.beliefs[row] for row in left]) * (pool.excess[left] == 0)
-        worth[worth < NOTHING] = 0.0
-        best = left.pop(int(np.lexsort((pool.behind[left], pool.excess[left], -worth))[0]))
-        chosen.append(best)
-        if pool.excess[best] == 0:
-            target = target.with_point(pool.beliefs[best])
-    return pool.shapes[chosen]
