@@ -99,6 +99,8 @@ def unseen(genomes: IntArray, most: int, *known: set[bytes]) -> IntArray:
 class Asking(ABC):
     """Base of the algorithms: nothing is asked twice, an initial sample comes first, small spaces are exhausted."""
 
+    attempts = ATTEMPTS
+
     def __init__(self, problem: Problem, initial: int | None = None) -> None:
         """Begin.
 
@@ -174,7 +176,7 @@ class Asking(ABC):
         return np.concatenate(found)
 
     def _sources(self, rng: np.random.Generator) -> Iterable[Callable[[int], IntArray]]:
-        yield from [lambda count: self._propose(count, rng)] * ATTEMPTS
+        yield from [lambda count: self._propose(count, rng)] * self.attempts
         yield lambda count: self.space.sample(rng, DRAWS * count)
         yield lambda _: rng.permutation(self.space.enumerate())
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 class OptunaSearch(Asking):
     """A sampler of Optuna. Constraints are told through its own interface; unordered genes are categorical."""
 
+    attempts = 4  # a sampler takes many times as long as it takes to see that a design is known
+
     def __init__(self, problem: Problem, initial: int | None = None) -> None:
         super().__init__(problem, initial)
         self._optuna = optuna = _imported()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import qmc
 
 from codesign.design import IntArray
 from codesign.evaluation import Evaluations
@@ -29,6 +28,8 @@ class Sobol(Asking):
     """
 
     def __init__(self, problem: Problem) -> None:
+        from scipy.stats import qmc  # a second of loading, that no other algorithm needs
+
         super().__init__(problem, initial=1)
         self._sequence = qmc.Sobol(len(self.space.genes), scramble=True, rng=self.generator())
         self._points = self._none()
