@@ -36,7 +36,7 @@ class Stop(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     patience: Annotated[int, Meta(ge=1)]
     """Evaluations over which the hypervolume has to grow."""
     plateau: Annotated[float, Meta(ge=0)]
-    """By at least this share."""
+    """Share by which it has to grow at least."""
 
 
 class WarmStart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -48,6 +48,11 @@ class WarmStart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """In this run's space."""
     left_out: int
     """Designs that would have been taken too, but that this space cannot express."""
+
+    def text(self) -> str:
+        """Return what was taken, as people read it."""
+        others = f"; {self.left_out} others cannot be expressed in this space" if self.left_out else ""
+        return f"{len(self.genomes)} designs of {', '.join(self.runs)}{others}"
 
 
 class Fork(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -31,9 +31,7 @@ ALGORITHMS: dict[str, Callable[[Problem], Algorithm]] = {
 PYMOO = "pymoo:"
 """Before the name of a class."""
 
-DESCRIBED = {
-    f"{PYMOO}CLASS": "a genetic algorithm of pymoo by the name of its class, such as NSGA3, with our operators"
-}
+DESCRIBED = {f"{PYMOO}CLASS": "a genetic algorithm of pymoo by its class, such as NSGA3, with our operators"}
 
 DEFAULT_ALGORITHM = "nsga2"
 

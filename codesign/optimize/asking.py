@@ -1,7 +1,7 @@
 """What every search algorithm is: asked for designs, told of their evaluations; and what all of them share.
 
-What is asked is a function of the seed, of what was told, and of how many designs are known by then. So a resumed search
-tells what is recorded, asks no question again but the last, and goes on as if nothing had stopped it.
+What is asked is a function of the seed, of what was told, and of how many designs are known by then. So a resumed
+search tells what is recorded, asks no question again but the last, and goes on as if nothing had stopped it.
 """
 
 from __future__ import annotations

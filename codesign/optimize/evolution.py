@@ -135,6 +135,6 @@ def age_moea2(problem: Problem) -> Evolution:
 
 
 def pymoo_mixed(problem: Problem) -> Mixed:
-    """pymoo's documented mixed-variable NSGA-II, all defaults, a Choice a gene: what its users would run."""
+    """The documented mixed-variable NSGA-II of pymoo, all defaults, a Choice a gene: what its users would run."""
     algorithm = MixedVariableGA(pop_size=problem.population, survival=RankAndCrowdingSurvival())
     return Mixed(problem, algorithm, generation=problem.population)

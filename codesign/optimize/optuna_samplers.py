@@ -84,7 +84,8 @@ class OptunaNSGA2(OptunaSearch):
         return [{key: self._generation} for _ in range(count)]
 
     def _sampler(self, seed: int) -> BaseSampler:
-        return self._optuna.samplers.NSGAIISampler(population_size=self.problem.population, seed=seed)
+        sampler: BaseSampler = self._optuna.samplers.NSGAIISampler(population_size=self.problem.population, seed=seed)
+        return sampler
 
 
 class OptunaTPE(OptunaSearch):
@@ -94,7 +95,8 @@ class OptunaTPE(OptunaSearch):
         super().__init__(problem, initial=STARTUP)
 
     def _sampler(self, seed: int) -> BaseSampler:
-        return self._optuna.samplers.TPESampler(n_startup_trials=STARTUP, seed=seed)
+        sampler: BaseSampler = self._optuna.samplers.TPESampler(n_startup_trials=STARTUP, seed=seed)
+        return sampler
 
 
 class OptunaGP(OptunaSearch):
@@ -104,7 +106,8 @@ class OptunaGP(OptunaSearch):
         super().__init__(problem, initial=STARTUP)
 
     def _sampler(self, seed: int) -> BaseSampler:
-        return self._optuna.samplers.GPSampler(n_startup_trials=STARTUP, seed=seed)
+        sampler: BaseSampler = self._optuna.samplers.GPSampler(n_startup_trials=STARTUP, seed=seed)
+        return sampler
 
 
 STARTUP = 10
@@ -117,7 +120,7 @@ def optuna_nsga2(problem: Problem) -> OptunaSearch:
 
 
 def optuna_tpe(problem: Problem) -> OptunaSearch:
-    """Optuna's default, the tree-structured Parzen estimator (Watanabe 2023; Ozaki et al. 2022 for several objectives)."""
+    """Optuna's default: the tree-structured Parzen estimator, for several objectives (Ozaki et al. 2022)."""
     return OptunaTPE(problem)
 
 

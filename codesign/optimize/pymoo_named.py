@@ -77,16 +77,14 @@ def _class(name: str) -> type:
             content = vars(import_module(f"{moo.__name__}.{module.name}"))
         except ModuleNotFoundError:  # a few need packages that pymoo does not ask for
             continue
-        for key, value in content.items():
-            if (
-                inspect.isclass(value)
-                and issubclass(value, PymooAlgorithm)
-                and value.__module__.startswith("pymoo.alg")
-            ):
-                known[key] = value
+        known |= {key: value for key, value in content.items() if _is_algorithm(value)}
     if name not in known:
-        raise unknown_name("pymoo algorithm", name, (key for key in known if not key.endswith("Algorithm")))
+        raise unknown_name("pymoo algorithm", name, known)
     return known[name]
+
+
+def _is_algorithm(value: Any) -> bool:
+    return inspect.isclass(value) and issubclass(value, PymooAlgorithm) and value.__module__.startswith(moo.__name__)
 
 
 def _required(name: str, found: type, problem: Problem) -> dict[str, Any]:

@@ -87,9 +87,10 @@ def check_same_code(run: Run) -> None:
     other = [part for part in sorted(now) if then.get(part) != now[part]]
     if not other and run.manifest.codesign_version == __version__:
         return
-    parts = f"the sources of {', '.join(other)} differ" if then else "it does not say by which sources"
+    differing = f"the sources of {', '.join(other)} differ" if other else "the sources are the same"
+    parts = differing if then else "it does not say by which sources"
     raise RunError(
-        f"{run.directory}: was begun by other code: {_versions(run)}; {parts if other else 'the sources are the same'}; "
+        f"{run.directory}: was begun by other code: {_versions(run)}; {parts}; "
         "what it would have asked next is not known; go on under today's code in a new run, which takes over its "
         f"evaluations, with: codesign resume {run.directory} --fork NEW"
     )

@@ -1,13 +1,14 @@
 """The search loop: ask for designs, evaluate, record, tell.
 
 A search that goes on tells its algorithm what is recorded, batch by batch as it was asked, and asks only for the last
-batch again, whose rest is evaluated if it is not there in full. What is asked is a function of the seed and of what was
-told, so an interrupted search ends with the record of an undisturbed one, and one that is extended with that of a longer
-one.
+batch again, whose rest is evaluated if it is not there in full. What is asked is a function of the seed and of what
+was told, so an interrupted search ends with the record of an undisturbed one, and one that is extended with that of a
+longer one.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -75,8 +76,8 @@ def tell_recorded(algorithm: Algorithm, run: Run) -> int:
         How many evaluations were told: the id with which the last batch begins.
     """
     bounds = np.unique(known_asks(run).after)
-    for start, end in zip(bounds[:-1], bounds[1:], strict=True):
-        algorithm.tell(run.evaluations.take(slice(int(start), int(end))))
+    for start, end in itertools.pairwise(bounds.tolist()):
+        algorithm.tell(run.evaluations.take(slice(start, end)))
     return int(bounds[-1]) if len(bounds) else 0
 
 

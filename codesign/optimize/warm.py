@@ -53,12 +53,6 @@ def warm_start(directories: Sequence[str | Path], space: SearchSpace, most: int)
     return WarmStart(runs=names, genomes=list(found.values()), left_out=left_out)
 
 
-def said(start: WarmStart) -> str:
-    """Return what was taken, as people read it."""
-    others = f"; {start.left_out} others cannot be expressed in this space" if start.left_out else ""
-    return f"{len(start.genomes)} designs of {', '.join(start.runs)}{others}"
-
-
 def _expressed(run: Run, id_: int, space: SearchSpace) -> IntArray:
     if run.space.family != space.family:
         raise InputError(f"family: this search space has {space.family}, got {run.space.family}")
