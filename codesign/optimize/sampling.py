@@ -27,6 +27,8 @@ class Sobol(Asking):
     mapping, so shallow models come a little more than their share, as they do at random.
     """
 
+    attempts = 1  # the same points would be found again
+
     def __init__(self, problem: Problem) -> None:
         from scipy.stats import qmc  # a second of loading, that no other algorithm needs
 
@@ -40,8 +42,9 @@ class Sobol(Asking):
         pass
 
     def _propose(self, count: int, rng: np.random.Generator) -> IntArray:  # noqa: ARG002 - the sequence is the source
-        position, new = self._first, set[bytes]()
-        while len(new) < count and position - self._first < LONGEST_WALK:
+        begin = position = self._first
+        new: set[bytes] = set()
+        while len(new) < count and position - begin < LONGEST_WALK:
             if position == len(self._points):
                 self._extend()
             key = keys(self._points[position : position + 1])[0]
@@ -60,5 +63,5 @@ class Sobol(Asking):
 BLOCK = 256
 """Points drawn at a time; a power of two, for which the sequence is balanced."""
 
-LONGEST_WALK = 2**16
+LONGEST_WALK = 2**12
 """Points looked through before a small space is taken as exhausted by the sequence."""

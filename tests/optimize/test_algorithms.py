@@ -12,6 +12,7 @@ from codesign.errors import InputError
 from codesign.evaluation import Evaluations, joined
 from codesign.optimize.algorithms import ALGORITHMS, default_population, make_algorithm
 from codesign.optimize.asking import initial_sample
+from codesign.optimize.pymoo_named import HORIZON
 from codesign.space import SearchSpace
 from tests.optimize.problems import judged, of_objectives, problem, searched
 from tests.optimize.searches import small_search
@@ -151,11 +152,17 @@ def test_a_space_of_one_choice_has_one_design(name: str) -> None:
 def test_any_number_of_objectives(name: str, count: int) -> None:
     """One objective, or three, are searched like two; a class of pymoo that cannot is refused before it starts."""
     space = of_objectives(count)
-    if name in ("pymoo:RVEA", "pymoo:CTAEA") and count == 1:
-        with pytest.raises(InputError, match=rf"{name} cannot search: it cannot be set up for 1 objective"):
+    if name == "pymoo:RVEA" and count == 1:
+        with pytest.raises(InputError, match="pymoo:RVEA cannot search: it cannot be set up for 1 objective"):
             make_algorithm(name, problem(space, 12))
         return
     assert all(len(batch) for batch in batches_of(name, space=space))
+
+
+def test_a_horizon_is_no_end() -> None:
+    """RVEA, whose rule looks forward to its last generation, goes on after it."""
+    algorithm = make_algorithm("pymoo:RVEA", problem(tiny(), 3))
+    assert len(searched(algorithm, tiny(), HORIZON + 10, 3)[-1]) == 3
 
 
 @every_algorithm
