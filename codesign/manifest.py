@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -29,6 +30,39 @@ class InputText(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     text: str
 
 
+class Stop(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """When a search ends before its budget is used; see `optimize.plateau`."""
+
+    patience: Annotated[int, Meta(ge=1)]
+    """Evaluations over which the hypervolume has to grow."""
+    plateau: Annotated[float, Meta(ge=0)]
+    """Share by which it has to grow at least."""
+
+
+class WarmStart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Designs of earlier runs that were asked for right after the baseline."""
+
+    runs: list[str]
+    """Names of their directories."""
+    genomes: list[list[int]]
+    """In this run's space."""
+    left_out: int
+    """Designs that would have been taken too, but that this space cannot express."""
+
+    def text(self) -> str:
+        """Return what was taken, as people read it."""
+        others = f"; {self.left_out} others cannot be expressed in this space" if self.left_out else ""
+        return f"{len(self.genomes)} designs of {', '.join(self.runs)}{others}"
+
+
+class Fork(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The run of which this one is the continuation under other code."""
+
+    name: str
+    evaluations: int
+    """Taken over from it."""
+
+
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The content of run.json."""
 
@@ -37,6 +71,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     codesign_version: str
     versions: dict[str, str]
     """Of Python and of the libraries that a record depends on."""
+    sources: dict[str, str] = {}
+    """sha256 of the parts of this package that decide what is asked and measured; empty in older runs."""
+    forked_from: Fork | None = None
     space: InputText
     cost_model: InputText
     scenario: InputText | None = None
@@ -52,6 +89,19 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     population: Annotated[int, Meta(ge=2)]
     seed: Annotated[int, Meta(ge=0)]
     budget: Annotated[int, Meta(ge=1)]
+    batch: Annotated[int, Meta(ge=1)] | None = None
+    """Designs asked for at once; the population in runs that do not say."""
+    stop: Stop | None = None
+    warm_start: WarmStart | None = None
+
+    @property
+    def asked_at_once(self) -> int:
+        """Designs asked for at once."""
+        return self.population if self.batch is None else self.batch
+
+    def changed(self, **fields: Any) -> Manifest:
+        """Return the manifest with some fields replaced."""
+        return msgspec.structs.replace(self, **fields)
 
 
 def read_manifest(directory: Path) -> Manifest:
@@ -89,6 +139,29 @@ def versions() -> dict[str, str]:
 
 
 LIBRARIES = ("moocore", "numba", "numpy", "pymoo")
+
+
+@cache
+def sources() -> dict[str, str]:
+    """Return the sha256 of each of PARTS as it is installed now."""
+    package = Path(__file__).parent
+    found = {}
+    for part, patterns in PARTS.items():
+        digest = hashlib.sha256()
+        for path in sorted(path for pattern in patterns for path in package.glob(pattern)):
+            digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+        found[part] = digest.hexdigest()
+    return found
+
+
+PARTS = {
+    "accuracy": ("accuracy/*.py", "elastic/*.py", "scoring/*.py", "text/*.py", "training/*.py"),
+    "cost": ("cost/*.py", "operations.py", "parameters.py", "workload.py"),
+    "judging": ("evaluation.py", "front.py", "ties.py"),
+    "optimize": ("optimize/*.py",),
+    "space": ("design*.py", "genes.py", "layer_fields.py", "space*.py"),
+}
+"""Sources that decide what a search asks and measures."""
 
 
 def input_text(document: Document[Any]) -> InputText:

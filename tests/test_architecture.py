@@ -54,9 +54,9 @@ CONFINED = {
     "moocore": ("front",),
     "typer": ("cli",),
     "rich": ("terminal",),
-    "scipy": ("accuracy", "bench"),
+    "scipy": ("accuracy", "bench", "optimize"),
     "ray": ("training",),
-    "optuna": (),
+    "optuna": ("optimize",),
 }
 
 

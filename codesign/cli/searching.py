@@ -24,10 +24,20 @@ def search(
     ] = None,
     scenario: Annotated[Path | None, typer.Option(help="A .toml file whose [scenario] replaces the space's.")] = None,
     fidelity: TimeFidelity = Fidelity.ideal,
-    algorithm: Annotated[str, typer.Option(help="Search algorithm.")] = "nsga2",
+    algorithm: Annotated[str, typer.Option(help="Search algorithm; see codesign list.")] = "nsga2",
     budget: Annotated[int, typer.Option(help="Distinct designs to evaluate.")] = 10_000,
-    population: Annotated[int, typer.Option(help="Designs a generation.")] = 100,
+    population: Annotated[
+        int | None, typer.Option(help="Designs of the first sample and of a generation [default: 100; survey: 40].")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(help="Designs asked for at once [default: the population].")] = None,
     seed: Annotated[int, typer.Option(help="The search is a function of its inputs and this number.")] = 0,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop when the hypervolume hardly grows over so many evaluations.")
+    ] = None,
+    plateau: Annotated[float, typer.Option(help="Hardly: by less than this share.")] = 0.001,
+    warm_start: Annotated[
+        list[Path] | None, typer.Option(help="An earlier run, whose best designs are evaluated first; repeatable.")
+    ] = None,
     run: Annotated[Path | None, typer.Option(help="New directory for the run [default: runs/SPACE-COST-NNN].")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -48,7 +58,11 @@ def search(
                 algorithm=algorithm,
                 budget=budget,
                 population=population,
+                batch=batch,
                 seed=seed,
+                patience=patience,
+                plateau=plateau,
+                warm_start=warm_start or (),
                 directory=run,
                 watch=keep(watch),
             )
@@ -60,6 +74,11 @@ def search(
 def resume(
     run: RunDirectory,
     budget: Annotated[int | None, typer.Option(help="Extend the run to this many evaluations.")] = None,
+    patience: Annotated[int | None, typer.Option(help="Another patience; 0 = until the budget is used.")] = None,
+    plateau: Annotated[float | None, typer.Option(help="Another plateau.")] = None,
+    fork: Annotated[
+        Path | None, typer.Option(help="New run that takes over the evaluations and goes on under today's code.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Continue an interrupted run, or extend a finished one; the record is that of an undisturbed search."""
@@ -69,7 +88,11 @@ def resume(
     from codesign.run import open_run
 
     with terminal.search_progress(budget or open_run(run).manifest.budget) as watch:
-        found = interruptible(lambda keep: loop.resume(run, budget=budget, watch=keep(watch)))
+        found = interruptible(
+            lambda keep: loop.resume(
+                run, budget=budget, patience=patience, plateau=plateau, fork=fork, watch=keep(watch)
+            )
+        )
     _finish(found, as_json)
 
 

@@ -10,7 +10,7 @@ from codesign.design import FloatArray, IntArray
 from codesign.evaluation import Evaluations
 from codesign.front import non_dominated
 from codesign.optimize.asking import Asking, Problem
-from codesign.optimize.screening import promising
+from codesign.optimize.screening import ranked
 
 MUTATION_RATE = 0.2
 """Of each gene, in the survey's evolution (Kim et al. 2023, Sec. 6.4.1)."""
@@ -82,4 +82,4 @@ class Regularised(Asking):
         size = max(1, round(SAMPLE_SHARE * len(self._living)))
         sample = [self._living[row] for row in rng.choice(len(self._living), size=size, replace=False)]
         genomes, values, violation = (np.stack(column) for column in zip(*sample, strict=True))
-        return np.array(genomes[promising(values, violation, values[:0], 1)[0]])
+        return np.array(genomes[ranked(values, violation, values[:0])[0]])

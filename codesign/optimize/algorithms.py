@@ -33,9 +33,9 @@ ALGORITHMS: dict[str, Callable[[Problem], Algorithm]] = {
 PYMOO = "pymoo:"
 """Before the name of a class."""
 
-DESCRIBED = {
-    f"{PYMOO}CLASS": "a genetic algorithm of pymoo by the name of its class, such as NSGA3, with our operators"
-}
+DESCRIBED = {f"{PYMOO}CLASS": "a genetic algorithm of pymoo by its class, such as NSGA3, with our operators"}
+
+DEFAULT_ALGORITHM = "nsga2"
 
 DEFAULT_POPULATION = 100
 

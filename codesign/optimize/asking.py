@@ -1,7 +1,7 @@
 """What every search algorithm is: asked for designs, told of their evaluations; and what all of them share.
 
-What is asked is a function of the seed, of what was told, and of how many designs are known by then. So a resumed search
-tells what is recorded, asks no question again but the last, and goes on as if nothing had stopped it.
+What is asked is a function of the seed, of what was told, and of how many designs are known by then. So a resumed
+search tells what is recorded, asks no question again but the last, and goes on as if nothing had stopped it.
 """
 
 from __future__ import annotations
@@ -99,6 +99,8 @@ def unseen(genomes: IntArray, most: int, *known: set[bytes]) -> IntArray:
 class Asking(ABC):
     """Base of the algorithms: nothing is asked twice, an initial sample comes first, small spaces are exhausted."""
 
+    attempts = ATTEMPTS
+
     def __init__(self, problem: Problem, initial: int | None = None) -> None:
         """Begin.
 
@@ -174,7 +176,7 @@ class Asking(ABC):
         return np.concatenate(found)
 
     def _sources(self, rng: np.random.Generator) -> Iterable[Callable[[int], IntArray]]:
-        yield from [lambda count: self._propose(count, rng)] * ATTEMPTS
+        yield from [lambda count: self._propose(count, rng)] * self.attempts
         yield lambda count: self.space.sample(rng, DRAWS * count)
         yield lambda _: rng.permutation(self.space.enumerate())
 

@@ -29,6 +29,9 @@ class Evolution(Asking):
     Randomness is given to the algorithm anew before each step, so that its state is a function of what it was told.
     """
 
+    least_objectives = 1
+    """An algorithm that works on several only is told a single one as often as it needs, which ranks the same."""
+
     def __init__(self, problem: Problem, algorithm: Any, generation: int = 1, termination: Any = None) -> None:
         """Begin.
 
@@ -43,14 +46,14 @@ class Evolution(Asking):
         # An algorithm's survival may be the default argument of its class, shared by all of its objects.
         algorithm.survival = copy.deepcopy(algorithm.survival)
         algorithm.setup(self._described(), termination=termination or NoTermination(), seed=problem.seed)
+        algorithm.start_time = 0.0  # pymoo takes it when it is asked first, and misses it where it thinks that it ends
         algorithm.mating.n_max_iterations = 1  # `Asking` asks again where too few designs are new
         self._waiting: list[Evaluations] = []
 
     def _described(self) -> PymooProblem:
         genes = len(self.space.genes)
-        return PymooProblem(
-            n_var=genes, n_obj=len(self.space.objectives), n_ieq_constr=1, xl=0, xu=self.space.sizes - 1, vtype=int
-        )
+        objectives = max(len(self.space.objectives), self.least_objectives)
+        return PymooProblem(n_var=genes, n_obj=objectives, n_ieq_constr=1, xl=0, xu=self.space.sizes - 1, vtype=int)
 
     def _learn(self, evaluations: Evaluations) -> None:
         self._waiting.append(evaluations)
@@ -65,7 +68,10 @@ class Evolution(Asking):
 
     def _advance(self, evaluations: Evaluations, told: int) -> None:
         genomes, violation = self._to_pymoo(evaluations.genomes), evaluations.violation[:, None]
-        population = Population.new("X", genomes, "F", self.objectives(evaluations), "G", violation)
+        values = self.objectives(evaluations)
+        if values.shape[1] < self.least_objectives:
+            values = np.repeat(values, self.least_objectives, axis=1)
+        population = Population.new("X", genomes, "F", values, "G", violation)
         for individual in population:
             individual.evaluated.update({"F", "G"})
         self._algorithm.random_state = self.generator(told, LEARNING)
@@ -89,6 +95,12 @@ class Evolution(Asking):
 
 LEARNING = 1
 """Tells the randomness of learning from that of asking."""
+
+
+class OfSeveral(Evolution):
+    """An algorithm for two objectives and more."""
+
+    least_objectives = 2
 
 
 class Mixed(Evolution):
@@ -126,15 +138,15 @@ def nsga2(problem: Problem) -> Evolution:
 
 def sms_emoa(problem: Problem) -> Evolution:
     """SMS-EMOA (Beume et al. 2007): of the worst front, what adds least hypervolume dies; our operators."""
-    return Evolution(problem, SMSEMOA(pop_size=problem.population, **operators(problem.space)))
+    return OfSeveral(problem, SMSEMOA(pop_size=problem.population, **operators(problem.space)))
 
 
 def age_moea2(problem: Problem) -> Evolution:
     """AGE-MOEA-II (Panichella 2022): survival by proximity and spread in the front's own geometry; our operators."""
-    return Evolution(problem, AGEMOEA2(pop_size=problem.population, **operators(problem.space)))
+    return OfSeveral(problem, AGEMOEA2(pop_size=problem.population, **operators(problem.space)))
 
 
 def pymoo_mixed(problem: Problem) -> Mixed:
-    """pymoo's documented mixed-variable NSGA-II, all defaults, a Choice a gene: what its users would run."""
+    """The documented mixed-variable NSGA-II of pymoo, all defaults, a Choice a gene: what its users would run."""
     algorithm = MixedVariableGA(pop_size=problem.population, survival=RankAndCrowdingSurvival())
     return Mixed(problem, algorithm, generation=problem.population)

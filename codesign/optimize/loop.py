@@ -1,53 +1,38 @@
-"""The search loop: ask for designs, evaluate, record, tell; and the same loop again to resume.
-
-Resuming is replaying: the algorithm starts anew from its seed and asks the same questions; those in the record are
-answered from it, the rest are evaluated. So an interrupted search that is resumed gives the record of an undisturbed
-one, and a finished search that is extended the record of a longer one.
-"""
+"""Searches as users start, resume, extend and fork them; `steps` is the loop itself."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from codesign import __version__, files, record
+from codesign import manifest as manifests
 from codesign import run as runs
 from codesign.accuracy.proxy import Proxy, resolve
 from codesign.cost import technology as technologies
 from codesign.cost.prepare import Fidelity
-from codesign.design import IntArray
-from codesign.errors import InputError, ProxyError, RunError
-from codesign.evaluation import Evaluations, Evaluator, make_evaluator
-from codesign.optimize import remeasure
-from codesign.optimize.algorithms import Choose, make_algorithm
-from codesign.optimize.replay import check_replay, check_same_answers, same_proxy
-from codesign.optimize.screening import NO_SCREEN, Screen, make_screen
-from codesign.record import one_batch
+from codesign.errors import InputError, RunError
+from codesign.evaluation import make_evaluator
+from codesign.manifest import Fork, Stop
+from codesign.optimize import steps, warm
+from codesign.optimize.algorithms import DEFAULT_ALGORITHM, default_population
+from codesign.optimize.replay import check_same_answers, check_same_code, same_proxy
+from codesign.optimize.screening import NO_SCREEN
+from codesign.optimize.steps import Progress as Progress
+from codesign.optimize.steps import Watcher as Watcher
 from codesign.run import Manifest, Run
 from codesign.space_file import ScenarioFile, in_scenario, read_space
 
 DEFAULT_BUDGET = 10_000
-DEFAULT_POPULATION = 100
 
-
-@dataclass(frozen=True)
-class Progress:
-    """What a watcher of the search is shown at the start and after each batch."""
-
-    run: Run
-    replayed: int
-    """Evaluations that came from the record."""
-    finished: str
-    """Why the search ended; empty while it goes on."""
-
-
-Watcher = Callable[[Progress], None]
+DEFAULT_PLATEAU = 1e-3
+"""Share by which the hypervolume has to grow over the patience of a search that has one."""
 
 
 def search(
@@ -58,10 +43,14 @@ def search(
     screen: str | None = None,
     scenario: str | Path | None = None,
     fidelity: Fidelity = "ideal",
-    algorithm: str = "nsga2",
+    algorithm: str = DEFAULT_ALGORITHM,
     budget: int = DEFAULT_BUDGET,
-    population: int = DEFAULT_POPULATION,
+    population: int | None = None,
+    batch: int | None = None,
     seed: int = 0,
+    patience: int | None = None,
+    plateau: float = DEFAULT_PLATEAU,
+    warm_start: Sequence[str | Path] = (),
     directory: str | Path | None = None,
     watch: Watcher | None = None,
 ) -> Run:
@@ -77,17 +66,21 @@ def search(
         fidelity: of time; ideal = Timeloop's assumptions, calibrated = as RTL, under a cost model with [calibration].
         algorithm: name of the search algorithm.
         budget: number of distinct designs to evaluate, the baseline included.
-        population: designs a generation.
+        population: designs of the initial sample and of a generation; that of the algorithm's source if absent, or 100.
+        batch: designs asked for at once; the population if absent. With 1, each design learns from all before it.
         seed: the search is a function of its inputs and this number.
+        patience: stop when the hypervolume of the front has hardly grown over so many evaluations; never if absent.
+        plateau: what is hardly: by less than this share.
+        warm_start: directories of earlier runs, whose best designs are evaluated right after the baseline.
         directory: where the run is recorded; a new directory under runs/ if absent.
         watch: called at the start and after each batch.
 
     Raises:
         CodesignError: whatever the user can mend, said plainly.
     """
-    for name, value, least in (("budget", budget, 1), ("population", population, 2), ("seed", seed, 0)):
-        if value < least:
-            raise InputError(f"{name}: expected at least {least}, got {value}")
+    population = default_population(algorithm) if population is None else population
+    batch = population if batch is None else batch
+    _check_numbers(budget=(budget, 1), population=(population, 2), batch=(batch, 1), seed=(seed, 0))
     space_document, cost_document = read_space(space), technologies.read(cost_model)
     space_in_use, scenario_document = space_document.content, None
     if scenario is not None:
@@ -98,10 +91,10 @@ def search(
     evaluator = make_evaluator(space_in_use, cost_document.content, found, fidelity)
     quality = evaluator.proxy.predict(space_in_use.baseline.shape).metric
     screen = space_in_use.screen if screen is None and proxy is None else screen
-    make_screen(screen, evaluator, quality)  # like the algorithm below: a name that is refused leaves no directory
     manifest = Manifest(
         codesign_version=__version__,
         versions=runs.versions(),
+        sources=manifests.sources(),
         space=runs.input_text(space_document),
         cost_model=runs.input_text(cost_document),
         scenario=runs.input_text(scenario_document) if scenario_document else None,
@@ -113,20 +106,35 @@ def search(
         population=population,
         seed=seed,
         budget=budget,
+        batch=batch,
+        stop=stop_rule(patience, plateau),
+        warm_start=warm.warm_start(warm_start, space_in_use, population - 1) if warm_start else None,
     )
-    make_algorithm(algorithm, space_in_use, population, seed)  # an unknown name must not leave a directory
+    steps.prepared(manifest, evaluator)  # what is refused must not leave a directory
     where = Path(directory) if directory else new_directory(Path("runs"), manifest)
     runs.create(where, manifest)
     with record.writing(where):
-        return _loop(runs.open_run(where), evaluator, watch or _nobody)
+        return steps.to_the_end(runs.open_run(where), evaluator, watch or _nobody)
 
 
-def resume(directory: str | Path, *, budget: int | None = None, proxy: Any = None, watch: Watcher | None = None) -> Run:
+def resume(
+    directory: str | Path,
+    *,
+    budget: int | None = None,
+    patience: int | None = None,
+    plateau: float | None = None,
+    fork: str | Path | None = None,
+    proxy: Any = None,
+    watch: Watcher | None = None,
+) -> Run:
     """Continue an interrupted search, or extend a finished one.
 
     Args:
         directory: of the run.
         budget: a larger number of evaluations than the run was started with.
+        patience: another patience than the run was started with; 0 = do not stop before the budget is used.
+        plateau: another plateau than the run was started with.
+        fork: directory of a new run, which takes over the evaluations and goes on under today's code.
         proxy: the proxy object, where the run was started with one that cannot be found by its name.
         watch: called at the start and after each batch.
 
@@ -137,11 +145,15 @@ def resume(directory: str | Path, *, budget: int | None = None, proxy: Any = Non
     found = same_proxy(opened, proxy)
     evaluator = make_evaluator(opened.space, opened.technology, found, opened.manifest.fidelity)
     check_same_answers(opened, evaluator)
+    if fork is not None:
+        opened = _forked(opened, Path(fork))
     with record.writing(opened.directory):
         opened = runs.open_run(opened.directory)  # again: another process may have written to it in the meantime
-        if budget is not None and budget != opened.manifest.budget:
-            opened = _with_budget(opened, budget)
-        return _loop(opened, evaluator, watch or _nobody)
+        wanted = _wanted(opened, budget, patience, plateau)
+        check_same_code(replace(opened, manifest=wanted))
+        if wanted != opened.manifest:
+            runs.write_manifest(opened.directory, wanted)
+        return steps.to_the_end(replace(opened, manifest=wanted), evaluator, watch or _nobody)
 
 
 def new_directory(parent: Path, manifest: Manifest) -> Path:
@@ -159,79 +171,51 @@ def new_directory(parent: Path, manifest: Manifest) -> Path:
     return directory
 
 
-def _with_budget(run: Run, budget: int) -> Run:
-    done = len(run.evaluations)
-    if budget < done:
+def stop_rule(patience: int | None, plateau: float) -> Stop | None:
+    """Return when to stop before the budget is used; None for never.
+
+    Raises:
+        InputError: a number that makes no sense.
+    """
+    if not patience:
+        return None
+    if patience < 0 or not 0 <= plateau < np.inf:
+        raise InputError(f"patience and plateau: expected numbers that are not negative, got {patience} and {plateau}")
+    return Stop(patience=patience, plateau=plateau)
+
+
+def _check_numbers(**given: tuple[int, int]) -> None:
+    for name, (value, least) in given.items():
+        if value < least:
+            raise InputError(f"{name}: expected at least {least}, got {value}")
+
+
+def _wanted(run: Run, budget: int | None, patience: int | None, plateau: float | None) -> Manifest:
+    """Return the manifest with what the user wants changed."""
+    done, manifest, stop = len(run.evaluations), run.manifest, run.manifest.stop
+    if budget is not None and budget < done:
         raise RunError(f"{run.directory}: budget: expected at least the {done} evaluations already made, got {budget}")
-    manifest = Manifest(**{f: getattr(run.manifest, f) for f in Manifest.__struct_fields__} | {"budget": budget})
-    runs.write_manifest(run.directory, manifest)
-    return runs.open_run(run.directory)
+    if plateau is not None and patience is None and stop is None:
+        raise InputError(f"{run.directory}: plateau: expected a patience with it; the run was started with none")
+    kept_patience, kept_plateau = (stop.patience, stop.plateau) if stop else (None, DEFAULT_PLATEAU)
+    rule = stop_rule(kept_patience if patience is None else patience, kept_plateau if plateau is None else plateau)
+    return manifest.changed(budget=manifest.budget if budget is None else budget, stop=rule)
+
+
+def _forked(run: Run, directory: Path) -> Run:
+    """Return a new run with the evaluations of another, to be continued by today's code."""
+    done = len(run.evaluations)
+    manifest = run.manifest.changed(
+        format=2,
+        codesign_version=__version__,
+        versions=runs.versions(),
+        sources=manifests.sources(),
+        forked_from=Fork(name=run.name, evaluations=done),
+    )
+    made = runs.create(directory, manifest)
+    with record.writing(made.directory):
+        return made.extend(run.evaluations, steps.known_asks(run)) if done else made
 
 
 def _nobody(_: Progress) -> None:
     """Watch nothing."""
-
-
-def _loop(run: Run, evaluator: Evaluator, watch: Watcher) -> Run:
-    recorded = len(run.evaluations)
-    evaluator.remember(run.evaluations, run.manifest.quality)
-    watch(Progress(run, recorded, ""))
-    run, ended = _searched(run, evaluator, lambda now, why: watch(Progress(now, recorded, why)))
-    return remeasure.complete(run, evaluator, lambda now: watch(Progress(now, recorded, ended)))
-
-
-def _searched(run: Run, evaluator: Evaluator, watch: Callable[[Run, str], None]) -> tuple[Run, str]:
-    """Ask, evaluate and tell until the budget is used or nothing new is found; return the run and why it ended."""
-    manifest, space = run.manifest, run.space
-    algorithm = make_algorithm(manifest.algorithm, space, manifest.population, manifest.seed)
-    screen = make_screen(manifest.screen, evaluator, manifest.quality)
-    asked, ended = 0, ""
-    while not ended:
-        genomes = algorithm.ask(_choice(screen, run, asked))
-        if not len(genomes):
-            ended = "all designs of the space are evaluated" if asked == space.size() else "no new design was found"
-            watch(run, ended)
-            break
-        known = run.evaluations.take(slice(asked, asked + len(genomes)))
-        check_replay(run, asked, genomes, known)
-        missing = genomes[len(known) : manifest.budget - asked]
-        if len(missing):
-            asks = one_batch(asked, len(genomes)).take(slice(len(known), len(known) + len(missing)))
-            run = run.extend(_evaluate(run, evaluator, missing), asks)
-        answered = run.evaluations.take(slice(asked, asked + len(genomes)))
-        asked += len(answered)
-        if len(answered) == len(genomes):  # the last batch may be cut short by the budget; nobody asks after it
-            algorithm.tell(answered.objectives(space.objectives), answered.violation)
-        ended = "budget used" if asked >= manifest.budget else ""
-        watch(run, ended)
-    return run, ended
-
-
-def _choice(screen: Screen | None, run: Run, asked: int) -> Choose | None:
-    """Return how the next batch is chosen: as recorded, and beyond that by the screen.
-
-    A screen's last bits may differ on another machine; the record is believed, and so the replay goes on there too.
-    """
-    if screen is None:
-        return None
-
-    def choose(candidates: IntArray, wanted: int) -> IntArray:
-        places = {genome.tobytes(): place for place, genome in enumerate(candidates)}
-        batch = run.evaluations.genomes[asked : asked + wanted]
-        recorded = [places[genome.tobytes()] for genome in batch if genome.tobytes() in places]
-        if len(recorded) < wanted:
-            chosen = screen.choose(run.evaluations.take(slice(0, asked)), candidates, wanted)
-            recorded += [place for place in chosen.tolist() if place not in recorded][: wanted - len(recorded)]
-        return np.array(recorded, dtype=np.int64)
-
-    return choose
-
-
-def _evaluate(run: Run, evaluator: Evaluator, genomes: IntArray) -> Evaluations:
-    try:
-        return evaluator(genomes)
-    except ProxyError as error:
-        done = len(run.evaluations)
-        raise ProxyError(
-            f"{error}; {done} evaluations are kept; once the proxy is mended: codesign resume {run.directory}"
-        ) from error

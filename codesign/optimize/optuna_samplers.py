@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 class OptunaSearch(Asking):
     """A sampler of Optuna. Constraints are told through its own interface; unordered genes are categorical."""
 
+    attempts = 4  # a sampler takes many times as long as it takes to see that a design is known
+
     def __init__(self, problem: Problem, initial: int | None = None) -> None:
         super().__init__(problem, initial)
         self._optuna = optuna = _imported()
@@ -82,7 +84,8 @@ class OptunaNSGA2(OptunaSearch):
         return [{key: self._generation} for _ in range(count)]
 
     def _sampler(self, seed: int) -> BaseSampler:
-        return self._optuna.samplers.NSGAIISampler(population_size=self.problem.population, seed=seed)
+        sampler: BaseSampler = self._optuna.samplers.NSGAIISampler(population_size=self.problem.population, seed=seed)
+        return sampler
 
 
 class OptunaTPE(OptunaSearch):
@@ -92,7 +95,8 @@ class OptunaTPE(OptunaSearch):
         super().__init__(problem, initial=STARTUP)
 
     def _sampler(self, seed: int) -> BaseSampler:
-        return self._optuna.samplers.TPESampler(n_startup_trials=STARTUP, seed=seed)
+        sampler: BaseSampler = self._optuna.samplers.TPESampler(n_startup_trials=STARTUP, seed=seed)
+        return sampler
 
 
 class OptunaGP(OptunaSearch):
@@ -102,7 +106,8 @@ class OptunaGP(OptunaSearch):
         super().__init__(problem, initial=STARTUP)
 
     def _sampler(self, seed: int) -> BaseSampler:
-        return self._optuna.samplers.GPSampler(n_startup_trials=STARTUP, seed=seed)
+        sampler: BaseSampler = self._optuna.samplers.GPSampler(n_startup_trials=STARTUP, seed=seed)
+        return sampler
 
 
 STARTUP = 10
@@ -115,7 +120,7 @@ def optuna_nsga2(problem: Problem) -> OptunaSearch:
 
 
 def optuna_tpe(problem: Problem) -> OptunaSearch:
-    """Optuna's default, the tree-structured Parzen estimator (Watanabe 2023; Ozaki et al. 2022 for several objectives)."""
+    """Optuna's default: the tree-structured Parzen estimator, for several objectives (Ozaki et al. 2022)."""
     return OptunaTPE(problem)
 
 

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from pymoo.algorithms import moo
 from pymoo.algorithms.base.genetic import GeneticAlgorithm
+from pymoo.algorithms.moo.ctaea import CTAEA
+from pymoo.algorithms.moo.nsde import NSDE
 from pymoo.algorithms.soo.nonconvex.ga import GA
 from pymoo.core.algorithm import Algorithm as PymooAlgorithm
 from pymoo.core.algorithm import LoopwiseAlgorithm
-from pymoo.core.mating import Mating
 from pymoo.operators.selection.tournament import TournamentSelection
 from pymoo.termination.max_gen import MaximumGenerationTermination
 from pymoo.util.ref_dirs import get_reference_directions
@@ -25,6 +26,9 @@ from codesign.optimize.evolution import Evolution, operators
 
 HORIZON = 100
 """Generations over which RVEA shifts from convergence to spread: a search does not know how long it will be."""
+
+ELSEWHERE = {"PINSGA2": "it asks a person which designs to prefer"}
+"""Why algorithms that could be set up still cannot search."""
 
 UNSEEDED = ("comp_by_cv_then_random", "comp_by_rank_and_ref_line_dist", "comp_by_cv_dom_then_random")
 """pymoo's comparisons that draw, between infeasible designs, from a generator of their own (pymoo issue 794)."""
@@ -41,21 +45,18 @@ def pymoo_named(name: str, problem: Problem) -> Evolution:
     found = _class(name)
     if issubclass(found, LoopwiseAlgorithm):
         raise _refused(name, "it evaluates one design after the other in a loop of its own, not by ask and tell")
-    if not issubclass(found, GeneticAlgorithm):
+    if not issubclass(found, GeneticAlgorithm) or issubclass(found, NSDE):
         raise _refused(name, "it moves points through real numbers; genes are choices")
     arguments = operators(problem.space) | _required(name, found, problem)
-    if not issubclass(found, _takes_no_size()):
+    if name in ELSEWHERE:
+        raise _refused(name, ELSEWHERE[name])
+    if not issubclass(found, CTAEA):
         arguments["pop_size"] = problem.population
     try:
         algorithm = found(**arguments)
-        own = algorithm.mating.crossover is arguments["crossover"] if type(algorithm.mating) is Mating else False
-        if not own:
-            raise _refused(name, "it breeds with operators of its own, for real numbers")
         _seed_selection(algorithm)
         end = MaximumGenerationTermination(HORIZON) if name == "RVEA" else None
         return Horizon(problem, algorithm, algorithm.pop_size, end)
-    except InputError:
-        raise
     except Exception as error:  # pymoo raises plain exceptions, IndexErrors and assertions
         raise _refused(name, f"it cannot be set up for {len(problem.space.objectives)} objectives: {error}") from error
 
@@ -68,27 +69,22 @@ class Horizon(Evolution):
         self._algorithm.n_iter = min(self._algorithm.n_iter, HORIZON)
 
 
-def _takes_no_size() -> tuple[type, ...]:
-    from pymoo.algorithms.moo.ctaea import CTAEA
-
-    return (CTAEA,)
-
-
 def _class(name: str) -> type:
     """Return an algorithm's class by name."""
     known: dict[str, type] = {"GA": GA}
     for module in pkgutil.iter_modules(moo.__path__):
-        content = vars(import_module(f"{moo.__name__}.{module.name}"))
-        for key, value in content.items():
-            if (
-                inspect.isclass(value)
-                and issubclass(value, PymooAlgorithm)
-                and value.__module__.startswith("pymoo.alg")
-            ):
-                known[key] = value
+        try:
+            content = vars(import_module(f"{moo.__name__}.{module.name}"))
+        except ModuleNotFoundError:  # a few need packages that pymoo does not ask for
+            continue
+        known |= {key: value for key, value in content.items() if _is_algorithm(value)}
     if name not in known:
-        raise unknown_name("pymoo algorithm", name, (key for key in known if not key.endswith("Algorithm")))
+        raise unknown_name("pymoo algorithm", name, known)
     return known[name]
+
+
+def _is_algorithm(value: Any) -> bool:
+    return inspect.isclass(value) and issubclass(value, PymooAlgorithm) and value.__module__.startswith(moo.__name__)
 
 
 def _required(name: str, found: type, problem: Problem) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Whether a recorded search would be made again the same: what is checked before and while it is continued."""
+"""Whether a recorded search would go on as if nothing had stopped it: what is checked before it is continued."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from codesign import __version__
+from codesign import manifest as manifests
 from codesign import run as runs
 from codesign.accuracy.proxy import SURROGATES, Proxy, is_supernet, resolve
-from codesign.design import IntArray
 from codesign.errors import ProxyError, RunError
-from codesign.evaluation import Evaluations, Evaluator
+from codesign.evaluation import Evaluator
 from codesign.run import Run
 
 OWN_TOLERANCE = 0.01
@@ -73,18 +73,39 @@ def _quality_tolerance(run: Run) -> float:
     return max(OWN_TOLERANCE, 3 * float(np.nan_to_num(run.evaluations.log_standard_error[0])))
 
 
-def check_replay(run: Run, start: int, genomes: IntArray, known: Evaluations) -> None:
-    """Refuse a record that this code, from this seed, would not have asked for."""
-    if not np.array_equal(known.genomes, genomes[: len(known)]):
-        last = start + len(known) - 1
-        raise _not_ours(run, f"evaluations {start}..{last} are not what seed {run.manifest.seed} asks for")
+def check_same_code(run: Run) -> None:
+    """Refuse to continue a search by other code than began it, where more is to be evaluated.
+
+    Versions of libraries are named, but are no reason by themselves.
+
+    Raises:
+        RunError: says what differs, and how to go on under today's code.
+    """
+    if len(run.evaluations) >= run.manifest.budget:
+        return
+    then, now = run.manifest.sources, manifests.sources()
+    other = [part for part in sorted(now) if then.get(part) != now[part]]
+    if not other and run.manifest.codesign_version == __version__:
+        return
+    differing = f"the sources of {', '.join(other)} differ" if other else "the sources are the same"
+    parts = differing if then else "it does not say by which sources"
+    raise RunError(
+        f"{run.directory}: was begun by other code: {_versions(run)}; {parts}; "
+        "what it would have asked next is not known; go on under today's code in a new run, which takes over its "
+        f"evaluations, with: codesign resume {run.directory} --fork NEW"
+    )
 
 
 def _not_ours(run: Run, what: str) -> RunError:
-    now = runs.versions() | {"codesign": __version__}
-    then = run.manifest.versions | {"codesign": run.manifest.codesign_version}
-    changed = ", ".join(f"{name} {version} (now {now[name]})" for name, version in then.items() if version != now[name])
     return RunError(
         f"{run.directory}: {what}; its record was edited, or the code has changed: the run was made with "
-        f"{changed or 'the same versions as now'}; its front can still be read, but it cannot be continued"
+        f"{_versions(run)}; its front can still be read, but it cannot be continued"
     )
+
+
+def _versions(run: Run) -> str:
+    """Return the versions that differ, then and now."""
+    now = runs.versions() | {"codesign": __version__}
+    then = run.manifest.versions | {"codesign": run.manifest.codesign_version}
+    changed = [f"{name} {version} (now {now[name]})" for name, version in then.items() if version != now[name]]
+    return ", ".join(changed) or "the same versions as now"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import qmc
 
 from codesign.design import IntArray
 from codesign.evaluation import Evaluations
@@ -28,7 +27,11 @@ class Sobol(Asking):
     mapping, so shallow models come a little more than their share, as they do at random.
     """
 
+    attempts = 1  # the same points would be found again
+
     def __init__(self, problem: Problem) -> None:
+        from scipy.stats import qmc  # a second of loading, that no other algorithm needs
+
         super().__init__(problem, initial=1)
         self._sequence = qmc.Sobol(len(self.space.genes), scramble=True, rng=self.generator())
         self._points = self._none()
@@ -39,8 +42,9 @@ class Sobol(Asking):
         pass
 
     def _propose(self, count: int, rng: np.random.Generator) -> IntArray:  # noqa: ARG002 - the sequence is the source
-        position, new = self._first, set[bytes]()
-        while len(new) < count and position - self._first < LONGEST_WALK:
+        begin = position = self._first
+        new: set[bytes] = set()
+        while len(new) < count and position - begin < LONGEST_WALK:
             if position == len(self._points):
                 self._extend()
             key = keys(self._points[position : position + 1])[0]
@@ -59,5 +63,5 @@ class Sobol(Asking):
 BLOCK = 256
 """Points drawn at a time; a power of two, for which the sequence is balanced."""
 
-LONGEST_WALK = 2**16
+LONGEST_WALK = 2**12
 """Points looked through before a small space is taken as exhausted by the sequence."""

@@ -136,7 +136,12 @@ def guess_mapped(cheap: Remembering, measured: ModelShape, logs: FloatArray, sha
 
 
 def promising(objectives: FloatArray, violation: FloatArray, rivals: FloatArray, wanted: int) -> IntArray:
-    """Return the positions of the best candidates, in their order: NSGA-II's ranking (Deb et al. 2002).
+    """Return the positions of the `wanted` best candidates, in their order; see `ranked`."""
+    return np.sort(ranked(objectives, violation, rivals)[:wanted])
+
+
+def ranked(objectives: FloatArray, violation: FloatArray, rivals: FloatArray) -> IntArray:
+    """(n,) the positions of candidates, the best first: NSGA-II's ranking (Deb et al. 2002).
 
     Feasible ones first, by the rank of their non-dominated front among candidates and rivals, within a front by
     crowding distance; then infeasible ones by their violation. Of equals the first.
@@ -145,7 +150,6 @@ def promising(objectives: FloatArray, violation: FloatArray, rivals: FloatArray,
         objectives: (n, objectives) of candidates, lower is better; may be NaN where infeasible.
         violation: (n,) 0 = feasible.
         rivals: (r, objectives) of measured designs that the candidates compete with.
-        wanted: how many to choose.
     """
     feasible = np.flatnonzero(violation == 0)
     order: list[int] = []
@@ -158,4 +162,4 @@ def promising(objectives: FloatArray, violation: FloatArray, rivals: FloatArray,
             order += feasible[by_crowding[by_crowding < len(feasible)]].tolist()
     beyond = np.flatnonzero(violation > 0)
     order += beyond[np.argsort(violation[beyond], kind="stable")].tolist()
-    return np.sort(np.array(order[:wanted], dtype=np.int64))
+    return np.array(order, dtype=np.int64)

@@ -26,6 +26,7 @@ out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout and sys.
 
 def print_run(run: Run, rows: int = 24) -> None:
     """Print the baseline, the front (evenly thinned to `rows`), and the gains within the quality budgets."""
+    from codesign.optimize import plateau
     from codesign.tables import full_text
 
     ids = run.front_ids()
@@ -37,6 +38,10 @@ def print_run(run: Run, rows: int = 24) -> None:
         f"{run.hypervolume():.4f} (proxy {run.manifest.proxy}, "
         f"{screen}seed {run.manifest.seed}, fidelity {run.manifest.fidelity})"
     )
+    if start := run.manifest.warm_start:
+        out.print(f"Warm start: {start.text()}")
+    if text := plateau.stopped(run):
+        out.print(text)
     if text := full_text(run):
         out.print(f"Full budget: {text}")
     if not len(ids):

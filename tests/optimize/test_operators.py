@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pymoo.core.population import Population
 
 from codesign.design import IntArray
 from codesign.optimize.operators import (
     BaselineAndRandom,
     CanonicalForm,
-    NeverAskedBefore,
     PairCrossover,
     StepOrReset,
 )
@@ -123,17 +121,3 @@ def test_repair_is_the_canonical_form(seed: int) -> None:
         np.testing.assert_array_equal(
             getattr(space.decode(raw).shape, field), getattr(space.decode(repaired).shape, field)
         )
-
-
-@given(st.lists(st.integers(0, 5)), st.lists(st.integers(0, 5)), st.lists(st.integers(0, 5)))
-def test_only_designs_never_asked_are_kept(asked: list[int], batch: list[int], new: list[int]) -> None:
-    """Of a list of designs those stay that were not asked before, are not in the batch yet, and come first."""
-
-    def population(values: list[int]) -> Population:
-        return Population.new(X=np.array(values, dtype=np.int64).reshape(-1, 1))
-
-    duplicates = NeverAskedBefore()
-    duplicates.remember(population(asked))
-    kept = duplicates.do(population(new), population(batch))
-    expected = [value for value in dict.fromkeys(new) if value not in asked and value not in batch]
-    assert expected == [int(individual.X[0]) for individual in kept]
