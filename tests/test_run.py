@@ -15,6 +15,7 @@ import pytest
 import codesign
 from codesign import record
 from codesign.errors import CodesignError, RunError
+from codesign.lines import sealed, unsealed
 from codesign.optimize.loop import new_directory
 from codesign.run import Manifest, create, open_run, sha256
 from tests.optimize.searches import record_of, restore, small_search
@@ -31,9 +32,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Record:
 
 
 def edited(finished: Record, number: int, **fields: Any) -> Record:
-    """The record with some fields of one line replaced."""
+    """The record with some fields of one line replaced, and its checksum made to fit."""
     lines = finished["evaluations.jsonl"].splitlines()
-    lines[number] = msgspec.json.encode(json.loads(lines[number]) | fields)
+    lines[number] = sealed(msgspec.json.encode(json.loads(unsealed(lines[number])) | fields))
     return finished | {"evaluations.jsonl": b"\n".join(lines) + b"\n"}
 
 

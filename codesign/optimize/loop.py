@@ -134,6 +134,7 @@ def resume(directory: str | Path, *, budget: int | None = None, proxy: Any = Non
         RunError: no run there, a smaller budget, or a record that this version of the code would not have made.
     """
     opened = runs.open_run(Path(directory))
+    runs.check_continuable(opened.directory, opened.manifest)
     found = same_proxy(opened, proxy)
     evaluator = make_evaluator(opened.space, opened.technology, found, opened.manifest.fidelity)
     check_same_answers(opened, evaluator)
