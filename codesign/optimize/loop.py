@@ -30,6 +30,7 @@ from codesign.optimize.replay import check_replay, check_same_answers, same_prox
 from codesign.optimize.screening import NO_SCREEN, Screen, make_screen
 from codesign.record import one_batch
 from codesign.run import Manifest, Run
+from codesign.run_log import logged
 from codesign.space_file import ScenarioFile, in_scenario, read_space
 
 DEFAULT_BUDGET = 10_000
@@ -117,8 +118,8 @@ def search(
     make_algorithm(algorithm, space_in_use, population, seed)  # an unknown name must not leave a directory
     where = Path(directory) if directory else new_directory(Path("runs"), manifest)
     runs.create(where, manifest)
-    with record.writing(where):
-        return _loop(runs.open_run(where), evaluator, watch or _nobody)
+    with record.writing(where), logged(where, watch or _nobody) as seen:
+        return _loop(runs.open_run(where), evaluator, seen)
 
 
 def resume(directory: str | Path, *, budget: int | None = None, proxy: Any = None, watch: Watcher | None = None) -> Run:
@@ -138,11 +139,11 @@ def resume(directory: str | Path, *, budget: int | None = None, proxy: Any = Non
     found = same_proxy(opened, proxy)
     evaluator = make_evaluator(opened.space, opened.technology, found, opened.manifest.fidelity)
     check_same_answers(opened, evaluator)
-    with record.writing(opened.directory):
+    with record.writing(opened.directory), logged(opened.directory, watch or _nobody) as seen:
         opened = runs.open_run(opened.directory)  # again: another process may have written to it in the meantime
         if budget is not None and budget != opened.manifest.budget:
             opened = _with_budget(opened, budget)
-        return _loop(opened, evaluator, watch or _nobody)
+        return _loop(opened, evaluator, seen)
 
 
 def new_directory(parent: Path, manifest: Manifest) -> Path:
