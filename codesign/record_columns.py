@@ -39,7 +39,7 @@ class Reader:
             checksums: whether each line ends with one; in runs of format 1 none does.
         """
         self._path, self._space, self._names, self._checksums = directory / EVALUATIONS, space, list(names), checksums
-        self._decode = _decoder(self._names)
+        self._decode = decoder(self._names)
         self._bytes, self._count = 0, 0
 
     def none(self) -> tuple[Evaluations, Asks]:
@@ -127,7 +127,7 @@ class Reader:
         return ""
 
 
-def _decoder(names: list[str]) -> Any:
+def decoder(names: list[str]) -> Any:
     """Return what decodes a JSON array of lines whose metrics have these names.
 
     The lines are as `Line` says, but that metrics are a struct, which is faster than a dict, and neither is looked at
