@@ -234,6 +234,7 @@ def grown(run: Run, reader: Reader) -> Run:
     Raises:
         RunError: the record is damaged.
     """
+    run = replace(run, manifest=read_manifest(run.directory))  # the budget may have been raised
     for part in reader.more():
         run = run.longer(*part)
     return replace(run, again=remeasured.read(run.directory, len(run.evaluations), run.manifest.checksums))

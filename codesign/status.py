@@ -6,12 +6,11 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from codesign.manifest import read_manifest
 from codesign.record import EVALUATIONS
 from codesign.run import Run, begun, grown
 from codesign.run_log import Event, failed_ids, has_driver, last_event
@@ -75,7 +74,7 @@ def follow(directory: Path, every_s: float) -> Iterator[Status]:
     while True:
         # First who writes, then what is written: a search that ends in between is not taken for one that was killed.
         driver, event = has_driver(directory), last_event(directory)
-        run = grown(replace(run, manifest=read_manifest(directory)), reader)  # the budget may have been raised
+        run = grown(run, reader)
         now = datetime.now(UTC)
         state, why = judge(run, event, driver, now)
         yield Status(run, state, why, event, now)

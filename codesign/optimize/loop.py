@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -134,13 +134,14 @@ def resume(directory: str | Path, *, budget: int | None = None, proxy: Any = Non
     Raises:
         RunError: no run there, a smaller budget, or a record that this version of the code would not have made.
     """
-    opened = runs.open_run(Path(directory))
+    empty, reader = runs.begun(Path(directory))
+    opened = runs.grown(empty, reader)
     runs.check_continuable(opened.directory, opened.manifest)
     found = same_proxy(opened, proxy)
     evaluator = make_evaluator(opened.space, opened.technology, found, opened.manifest.fidelity)
     check_same_answers(opened, evaluator)
     with record.writing(opened.directory), logged(opened.directory, watch or _nobody) as seen:
-        opened = runs.open_run(opened.directory)  # again: another process may have written to it in the meantime
+        opened = runs.grown(opened, reader)  # again: another process may have written to it in the meantime
         if budget is not None and budget != opened.manifest.budget:
             opened = _with_budget(opened, budget)
         return _loop(opened, evaluator, seen)
@@ -167,7 +168,7 @@ def _with_budget(run: Run, budget: int) -> Run:
         raise RunError(f"{run.directory}: budget: expected at least the {done} evaluations already made, got {budget}")
     manifest = Manifest(**{f: getattr(run.manifest, f) for f in Manifest.__struct_fields__} | {"budget": budget})
     runs.write_manifest(run.directory, manifest)
-    return runs.open_run(run.directory)
+    return replace(run, manifest=manifest)
 
 
 def _nobody(_: Progress) -> None:
