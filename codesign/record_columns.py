@@ -16,14 +16,16 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from codesign.design import FloatArray, IntArray
+from codesign.design import IntArray
 from codesign.errors import RunError
-from codesign.evaluation import Evaluations, no_failures
+from codesign.evaluation import Evaluations
 from codesign.lines import SEAL, SEAL_BYTES, unsealed, whole_blocks, whole_lines
 from codesign.record import EVALUATIONS, Asks, Line
 from codesign.space import SearchSpace
 
 BYTE_VALUES = 256
+
+LINE_FIELDS = Line.__struct_fields__
 
 
 class Reader:
@@ -78,23 +80,21 @@ class Reader:
         Raises:
             ValueError: a genome has another length or is out of range.
         """
-        values: FloatArray = np.array(
-            [msgspec.structs.astuple(line.metrics) for line in lines], dtype=np.float64
-        ).reshape(len(lines), len(self._names))
-        failed = [row for row, line in enumerate(lines) if line.failure]
-        failure = no_failures(len(lines))
-        failure[failed] = [lines[row].failure for row in failed]
+        rows = zip(*map(msgspec.structs.astuple, lines), strict=True) if lines else ((),) * len(LINE_FIELDS)
+        column = dict(zip(LINE_FIELDS, rows, strict=True))
+        values = np.array(list(map(msgspec.structs.astuple, column["metrics"])), dtype=np.float64)
+        values = values.reshape(len(lines), len(self._names))
         evaluations = Evaluations(
-            genomes=_genomes([line.genome for line in lines], self._space.sizes),
+            genomes=_genomes(column["genome"], self._space.sizes),
             metrics=dict(zip(self._names, np.ascontiguousarray(values.T), strict=True)),
-            log_standard_error=np.array([line.log_standard_error for line in lines], dtype=np.float64),
-            extrapolated=np.array([line.extrapolated for line in lines], dtype=np.bool_),
-            violation=np.array([line.violation for line in lines], dtype=np.float64),
-            failure=failure,
+            log_standard_error=np.array(column["log_standard_error"], dtype=np.float64),
+            extrapolated=np.array(column["extrapolated"], dtype=np.bool_),
+            violation=np.array(column["violation"], dtype=np.float64),
+            failure=np.array(column["failure"], dtype=np.object_),
         )
-        after = np.array([line.after for line in lines], dtype=np.int64)
-        order = np.array([line.id if line.order is None else line.order for line in lines], dtype=np.int64)
-        return evaluations, Asks(after, order)
+        order = [id_ if place is None else place for id_, place in zip(column["id"], column["order"], strict=True)]
+        after = np.array(column["after"], dtype=np.int64)
+        return evaluations, Asks(after, np.array(order, dtype=np.int64))
 
     def _refusal(self, lines: list[bytes], otherwise: str) -> RunError:
         """Return what is wrong with the first bad line of a block; `otherwise` if each is right by itself."""
@@ -133,15 +133,19 @@ def decoder(names: list[str]) -> Any:
     The lines are as `Line` says, but that metrics are a struct, which is faster than a dict, and neither is looked at
     by the garbage collector.
     """
-    # Field names need not be identifiers' order: the struct keeps that of the names.
-    fields = [(f"column{place}", float | None) for place in range(len(names))]
+    fields = [(f"column{place}", float | None) for place in range(len(names))]  # a name may be no identifier
     rename = {f"column{place}": name for place, name in enumerate(names)}
     struct = partial(msgspec.defstruct, frozen=True, forbid_unknown_fields=True, gc=False)
     metrics = struct("Metrics", fields, rename=rename)
-    others = [field for field in msgspec.structs.fields(Line) if field.name != "metrics"]
-    required = [(field.name, field.type) for field in others if field.required]
-    optional = [(field.name, field.type, field.default) for field in others if not field.required]
-    line = struct("FastLine", [*required, ("metrics", metrics), *optional])
+    line = struct(
+        "FastLine",
+        [
+            (field.name, metrics if field.name == "metrics" else field.type)
+            if field.required
+            else (field.name, field.type, field.default)
+            for field in msgspec.structs.fields(Line)
+        ],
+    )
     return msgspec.json.Decoder(list[line]).decode  # type: ignore[valid-type]
 
 
@@ -152,19 +156,19 @@ def _joined_sealed(lines: list[bytes]) -> bytes:
     """
     crc32 = zlib.crc32
     bodies = [line[:-SEAL_BYTES] for line in lines]
-    for line, body in zip(lines, bodies, strict=True):
-        if line[-SEAL_BYTES:] != SEAL % crc32(b"}", crc32(body)):
-            return b""
+    expected = SEAL * len(lines) % tuple([crc32(b"}", crc32(body)) for body in bodies])
+    if b"".join([line[-SEAL_BYTES:] for line in lines]) != expected:
+        return b""
     return b"[" + b"},".join(bodies) + b"}]"
 
 
-def _genomes(rows: list[list[int]], sizes: IntArray) -> IntArray:
+def _genomes(rows: Sequence[list[int]], sizes: IntArray) -> IntArray:
     """(n, genes) the rows as an array.
 
     Raises:
         ValueError: one has another length, or a position beyond (genes,) the sizes.
     """
-    if any(len(row) != len(sizes) for row in rows):
+    if not set(map(len, rows)) <= {len(sizes)}:
         raise ValueError("a genome has another length")
     if sizes.max(initial=0) <= BYTE_VALUES:  # twice as fast; bytes() refuses what does not fit into one
         flat = np.frombuffer(b"".join(map(bytes, rows)), dtype=np.uint8).astype(np.int64)
