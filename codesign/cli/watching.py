@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -29,6 +30,7 @@ def status(
             if not watch:
                 break
     elif watch:
-        terminal.show_in_place(terminal.out, ("\n".join(as_lines(state)) for state in states))
+        with suppress(KeyboardInterrupt):  # Ctrl-C is how one stops to watch
+            terminal.show_in_place(terminal.out, ("\n".join(as_lines(state)) for state in states))
     else:
         terminal.out.print("\n".join(as_lines(next(states))), markup=False)
