@@ -28,12 +28,15 @@ class Archive:
         self._front: IntArray = np.empty(0, dtype=np.int64)
         self._seen = 0
 
-    def add(self, evaluations: Evaluations, asks: Asks) -> None:
-        """Append evaluations; afterwards `evaluations` and `asks` are the longer columns."""
+    def add(self, evaluations: Evaluations, asks: Asks, ahead: int = 0) -> None:
+        """Append evaluations; afterwards `evaluations` and `asks` are the longer columns.
+
+        Where it is known that about so many more lie `ahead`, larger room has place for them too.
+        """
         start, end = len(self.evaluations), len(self.evaluations) + len(evaluations)
         for name, rows in _flat(evaluations, asks).items():
             if end > len(self._room[name]):
-                self._room[name] = _larger(self._room[name][:start], end)
+                self._room[name] = _larger(self._room[name][:start], end + ahead)
             self._room[name][start:end] = rows
         flat = {name: column[:end] for name, column in self._room.items()}
         metrics = {name: flat[f"{METRIC}{name}"] for name in self.evaluations.metrics}

@@ -25,6 +25,9 @@ from codesign.space import SearchSpace
 
 BYTE_VALUES = 256
 
+AHEAD = 1.05
+"""Room for lines that are shorter than those before."""
+
 LINE_FIELDS = Line.__struct_fields__
 
 
@@ -61,6 +64,11 @@ class Reader:
                 yield part
         except OSError as error:
             raise RunError(f"{self._path}: cannot be read: {error.strerror}; restore the file from a copy") from None
+
+    def ahead(self) -> int:
+        """Return about how many evaluations are left to read, rather too many, after some were read."""
+        left = max(self._path.stat().st_size - self._bytes, 0)
+        return int(left * self._count / max(self._bytes, 1) * AHEAD)
 
     def _block(self, lines: list[bytes]) -> tuple[Evaluations, Asks]:
         text = _joined_sealed(lines) if self._checksums else b"[" + b",".join(lines) + b"]"

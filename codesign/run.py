@@ -176,12 +176,15 @@ class Run:
         record.append(self.directory, evaluations, asks, start=len(self.evaluations))
         return self.longer(evaluations, asks)
 
-    def longer(self, evaluations: Evaluations, asks: Asks) -> Run:
-        """Return the run with evaluations that its record holds already, in time that depends on these alone."""
+    def longer(self, evaluations: Evaluations, asks: Asks, ahead: int = 0) -> Run:
+        """Return the run with evaluations that its record holds already, in time that depends on these alone.
+
+        About so many more may lie `ahead`.
+        """
         archive = self.archive
         if archive is None or archive.evaluations is not self.evaluations:  # another run grew longer in it
             archive = Archive(self.evaluations, self.asks)
-        archive.add(evaluations, asks)
+        archive.add(evaluations, asks, ahead)
         return replace(self, evaluations=archive.evaluations, asks=archive.asks, archive=archive)
 
 
@@ -236,7 +239,7 @@ def grown(run: Run, reader: Reader) -> Run:
     """
     run = replace(run, manifest=read_manifest(run.directory))  # the budget may have been raised
     for part in reader.more():
-        run = run.longer(*part)
+        run = run.longer(*part, reader.ahead())
     return replace(run, again=remeasured.read(run.directory, len(run.evaluations), run.manifest.checksums))
 
 
