@@ -199,7 +199,8 @@ def create(directory: Path, manifest: Manifest) -> Run:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         refuse_occupied(directory, manifest)
-        journal.settle(directory.parent)
+        for parent in directory.parents[:2]:  # runs/ may be as new as the directory in it
+            journal.settle(parent)
         (directory / record.EVALUATIONS).touch()
         with record.writing(directory):
             refuse_occupied(directory, manifest)  # again: another process may have been faster

@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import Annotated, Literal, Protocol, TypeVar
 
 import msgspec
 import numpy as np
@@ -51,7 +51,7 @@ Kind = Literal["started", "batch", "failure", "finished", "stopped"]
 class Event(msgspec.Struct, frozen=True):
     """One line. Later versions may add keys; readers pass over those that they do not know."""
 
-    time: datetime
+    time: Annotated[datetime, msgspec.Meta(tz=True)]
     """UTC."""
     event: Kind
     host: str
@@ -98,7 +98,7 @@ def logged(directory: Path, watch: Callable[[Seen], None]) -> Iterator[Callable[
         try:
             yield both
         except BaseException as error:
-            log.end("stopped", str(error) or type(error).__name__)
+            log.end("stopped", "Ctrl-C" if isinstance(error, KeyboardInterrupt) else str(error) or repr(error))
             raise
         log.end("finished", log.why)
 

@@ -113,7 +113,7 @@ def test_without_locks_the_process_is_looked_for(alive: bool, state: str, finish
 
 
 def test_a_stopped_search(tmp_path: Path) -> None:
-    """Its reason is said, as it is where a search is resumed and ends well."""
+    """Its reason is said."""
 
     def stop(state: Progress) -> None:
         if len(state.run.evaluations) == 40:
@@ -122,7 +122,7 @@ def test_a_stopped_search(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         small_search(tmp_path / "run", watch=stop)
     status = status_of(tmp_path / "run")
-    assert (status.state, status.why) == ("stopped", "KeyboardInterrupt")
+    assert (status.state, status.why) == ("stopped", "Ctrl-C")
 
 
 def test_runs_without_a_log(finished: Record, tmp_path: Path) -> None:
