@@ -48,9 +48,9 @@ class Evaluations:
         """(n,) within all limits, every objective known."""
         return np.asarray(self.violation == 0)
 
-    def objectives(self, names: Sequence[str]) -> FloatArray:
-        """(n, objectives) natural logarithms, lower is better: costs span decades and quality is a ratio."""
-        return np.log(np.stack([self.metrics[name] for name in names], axis=1))
+    def objectives(self, names: Sequence[str], rows: IntArray | slice = slice(None)) -> FloatArray:
+        """(rows, objectives) natural logarithms, lower is better: costs span decades and quality is a ratio."""
+        return np.log(np.stack([self.metrics[name][rows] for name in names], axis=1))
 
 
 COLUMNS = tuple(field.name for field in fields(Evaluations) if field.name != "metrics")

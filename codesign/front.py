@@ -29,13 +29,21 @@ def front_ids(evaluations: Evaluations, objectives: tuple[str, ...], among: Bool
         objectives: names of metrics.
         among: (n,) the designs that count; all if absent.
     """
-    feasible = np.flatnonzero(evaluations.feasible if among is None else evaluations.feasible & among)
-    if not len(feasible):
-        return feasible
-    values = evaluations.objectives(objectives)[feasible]
-    best = feasible[non_dominated(values)]
-    order = np.lexsort(evaluations.objectives(objectives)[best].T[::-1])
-    return np.asarray(best[order], dtype=np.int64)
+    feasible = evaluations.feasible if among is None else evaluations.feasible & among
+    return front_of(evaluations, objectives, np.flatnonzero(feasible))
+
+
+def front_of(evaluations: Evaluations, objectives: tuple[str, ...], ids: IntArray) -> IntArray:
+    """Return those of (k,) ids, of feasible designs, that none of the others dominates, sorted by the first objective.
+
+    Of equal designs the one that comes first in `ids` stays.
+    """
+    if not len(ids):
+        return ids
+    values = evaluations.objectives(objectives, ids)
+    kept = non_dominated(values)
+    order = np.lexsort(values[kept].T[::-1])
+    return np.asarray(ids[kept][order], dtype=np.int64)
 
 
 def non_dominated(values: FloatArray) -> BoolArray:
@@ -53,7 +61,7 @@ def reference_point(evaluations: Evaluations, objectives: tuple[str, ...]) -> Fl
 
     It is the same for all searches of a space under one cost model and proxy, so their hypervolumes compare.
     """
-    return np.asarray(evaluations.objectives(objectives)[0] + np.log(REFERENCE_FACTOR))
+    return np.asarray(evaluations.objectives(objectives, slice(0, 1))[0] + np.log(REFERENCE_FACTOR))
 
 
 def hypervolume(evaluations: Evaluations, objectives: tuple[str, ...], among: BoolArray | None = None) -> float:
@@ -63,11 +71,14 @@ def hypervolume(evaluations: Evaluations, objectives: tuple[str, ...], among: Bo
 
     Designs worse than the reference point in any objective add nothing.
     """
-    ids = front_ids(evaluations, objectives, among)
+    return front_volume(evaluations, objectives, front_ids(evaluations, objectives, among))
+
+
+def front_volume(evaluations: Evaluations, objectives: tuple[str, ...], ids: IntArray) -> float:
+    """Return the hypervolume of the designs (k,) ids in logarithms of the objectives; 0 if there are none."""
     if not len(ids):
         return 0.0
-    values = evaluations.objectives(objectives)
-    return dominated_volume(values[ids], reference_point(evaluations, objectives))
+    return dominated_volume(evaluations.objectives(objectives, ids), reference_point(evaluations, objectives))
 
 
 def knee(evaluations: Evaluations, objectives: tuple[str, ...], ids: IntArray) -> int:
@@ -81,7 +92,7 @@ def knee(evaluations: Evaluations, objectives: tuple[str, ...], ids: IntArray) -
     """
     if not len(ids):
         raise InputError(f"no knee: none of the {len(evaluations)} designs evaluated is feasible")
-    values = evaluations.objectives(objectives)[ids]
+    values = evaluations.objectives(objectives, ids)
     low, high = values.min(axis=0), values.max(axis=0)
     scaled = (values - low) / np.where(high > low, high - low, 1.0)
     return int(ids[scaled.sum(axis=1).argmin()])

@@ -1,7 +1,12 @@
-"""Files of a run: appended a line a fact in one write and flushed (see `lines`), or replaced as a whole."""
+"""Files of a run: appended a line a fact in one write and flushed (see `lines`), or replaced as a whole.
+
+Every portion that is appended is waited for until the disk has it, once; and so is the name of a file that was made or
+replaced, which stands in its directory.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable
 from contextlib import suppress
@@ -11,14 +16,15 @@ from typing import Any
 import msgspec
 
 from codesign.errors import RunError
+from codesign.lines import sealed
 
 encode = msgspec.json.Encoder().encode
 """Writes NaN as null."""
 
 
 def text_of(facts: Iterable[Any]) -> bytes:
-    """Return facts as lines."""
-    return b"".join(encode(fact) + b"\n" for fact in facts)
+    """Return facts as lines, each with its checksum."""
+    return b"".join(sealed(encode(fact)) + b"\n" for fact in facts)
 
 
 def append(path: Path, facts: Iterable[Any], kept: str) -> None:
@@ -63,10 +69,32 @@ def replace(path: Path, text: bytes, again: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+        settle(path.parent)
     except OSError as error:
         with suppress(OSError):  # it may never have been there
             temporary.unlink()
         raise RunError(f"{path}: cannot be written: {error.strerror}; make room, then {again}") from error
+
+
+NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES)
+"""What file systems answer that keep no names of their own, or where a directory can only be entered."""
+
+
+def settle(directory: Path) -> None:
+    """Wait until the names in a directory are on the disk, where the file system knows such a thing.
+
+    Raises:
+        OSError: the disk failed.
+    """
+    try:
+        handle = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        if error.errno not in NO_SYNC:
+            raise
 
 
 def temporary_of(path: Path) -> Path:

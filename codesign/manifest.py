@@ -7,19 +7,27 @@ import platform
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
 from codesign import journal
 from codesign.cost.prepare import Fidelity
+from codesign.cost.technology import Technology, check
 from codesign.errors import RunError
-from codesign.files import Document, convert
+from codesign.files import Document, convert, parse
+from codesign.record import EVALUATIONS
+from codesign.space import SearchSpace
+from codesign.space_file import ScenarioFile, in_scenario, parse_space
 
 MANIFEST = "run.json"
 TEMPORARY = journal.temporary_of(Path(MANIFEST)).name
 """run.json while it is written."""
+
+
+FORMAT: Final = 2
+"""Of the runs that this version writes."""
 
 
 class InputText(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -66,8 +74,8 @@ class Fork(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The content of run.json."""
 
-    format: Literal[1, 2] = 2
-    """2: lines of evaluations.jsonl say when they were asked for."""
+    format: Literal[1, 2] = FORMAT
+    """2: lines have checksums, and those of evaluations.jsonl say when they were asked for."""
     codesign_version: str
     versions: dict[str, str]
     """Of Python and of the libraries that a record depends on."""
@@ -102,6 +110,11 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     def changed(self, **fields: Any) -> Manifest:
         """Return the manifest with some fields replaced."""
         return msgspec.structs.replace(self, **fields)
+
+    @property
+    def checksums(self) -> bool:
+        """Whether the lines of the run end with one."""
+        return self.format > 1
 
 
 def read_manifest(directory: Path) -> Manifest:
@@ -177,3 +190,69 @@ def sha256(text: str) -> str:
 def brief(value: Any) -> str:
     """Return an entry of a manifest as messages name it."""
     return f"{value.name} ({value.sha256[:8]})" if isinstance(value, InputText) else str(value)
+
+
+def recorded_inputs(directory: Path, manifest: Manifest) -> tuple[SearchSpace, Technology]:
+    """Return the space, in the scenario of the search, and the cost model of a run.
+
+    Raises:
+        RunError: a text was changed after the search began.
+    """
+    for role in ("space", "cost_model", "scenario"):
+        text: InputText | None = getattr(manifest, role)
+        if text is not None and sha256(text.text) != text.sha256:
+            raise RunError(
+                f"{directory / MANIFEST}: {role}.text was changed after the search began; "
+                "undo the change, or start a new run with the changed file"
+            )
+    origin = f"{directory / MANIFEST}: "
+    space = parse_space(manifest.space.text, manifest.space.name, origin + "space").content
+    if manifest.scenario is not None:
+        other = parse(manifest.scenario.text, manifest.scenario.name, origin + "scenario", ScenarioFile)
+        space = in_scenario(space, other)
+    model = parse(manifest.cost_model.text, manifest.cost_model.name, origin + "cost_model", Technology)
+    return space, check(model).content
+
+
+def check_continuable(directory: Path, manifest: Manifest) -> None:
+    """Refuse to append to a run of an older format.
+
+    Raises:
+        RunError: it is of one.
+    """
+    if manifest.format != FORMAT:
+        raise RunError(
+            f"{directory}: expected a run of format {FORMAT}, got format {manifest.format}, written by codesign "
+            f"{manifest.codesign_version} or older; its front can be read, but it cannot be continued: search anew, "
+            f"or begin with what it found: codesign search SPACE COST --warm-start {directory}"
+        )
+
+
+def refuse_occupied(directory: Path, manifest: Manifest) -> None:
+    """Refuse a directory that holds more than what a start leaves that was stopped before run.json was whole.
+
+    Raises:
+        RunError: it holds something else; names it, or says how the run there differs.
+        OSError: it cannot be read.
+    """
+    if (directory / MANIFEST).exists():
+        raise RunError(_explain_occupied(directory, manifest))
+    for path in directory.iterdir():
+        abandoned = path.name == TEMPORARY or (path.name == EVALUATIONS and not path.stat().st_size)
+        if not abandoned:
+            raise RunError(f"{directory}: expected a new or empty directory for the run; it holds {path.name}")
+
+
+def _explain_occupied(directory: Path, wanted: Manifest) -> str:
+    there = read_manifest(directory)
+    fields = ["space", "cost_model", "scenario", "proxy", "screen", "fidelity", "algorithm", "population", "seed"]
+    fields += ["batch", "stop", "warm_start"]
+    differences = [
+        f"{field} {brief(getattr(there, field))} instead of {brief(getattr(wanted, field))}"
+        for field in fields
+        if getattr(there, field) != getattr(wanted, field)
+    ]
+    if differences:
+        return f"{directory}: already holds another run: {'; '.join(differences)}; give a new directory with --run"
+    more = f" --budget {wanted.budget}" if wanted.budget > there.budget else ""
+    return f"{directory}: already holds this very run; continue it with: codesign resume {directory}{more}"

@@ -1,7 +1,8 @@
 """evaluations.jsonl: one evaluated design a line, in the order in which the algorithm asked for them.
 
 Lines are only ever appended, a batch at a time, by one writer, and flushed to the disk before the algorithm learns of
-them. A last line torn by a crash is dropped; any other damage is refused. docs/run_format.md is the full description.
+them. Each ends with its checksum. A last line torn by a crash is dropped; any other damage is refused. `record_columns`
+reads them. docs/run_format.md is the full description.
 """
 
 from __future__ import annotations
@@ -18,8 +19,7 @@ from codesign import journal
 from codesign.design import IntArray
 from codesign.errors import RunError
 from codesign.evaluation import Evaluations
-from codesign.lines import only_writer, whole_lines
-from codesign.space import SearchSpace
+from codesign.lines import only_writer
 
 EVALUATIONS = "evaluations.jsonl"
 REMEASURED = "remeasured.jsonl"
@@ -30,7 +30,7 @@ UNKNOWN = -1
 
 
 class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One line of evaluations.jsonl; null where a number does not exist."""
+    """One line of evaluations.jsonl, its checksum aside; null where a number does not exist."""
 
     id: int
     genome: list[int]
@@ -60,36 +60,10 @@ class Asks:
         """Return the asks at `rows`."""
         return Asks(self.after[rows], self.order[rows])
 
-    def joined(self, more: Asks) -> Asks:
-        """Return these asks and more."""
-        return Asks(np.concatenate([self.after, more.after]), np.concatenate([self.order, more.order]))
-
 
 def one_batch(start: int, count: int) -> Asks:
     """Return the asks of a batch of `count` designs whose first id is `start`, all of the earlier ones told."""
     return Asks(np.full(count, start, dtype=np.int64), np.arange(start, start + count, dtype=np.int64))
-
-
-def read(directory: Path, space: SearchSpace, names: list[str]) -> tuple[Evaluations, Asks]:
-    """Read the evaluations of a run, with metrics of these names, and their asks. A torn last line is left out.
-
-    Raises:
-        RunError: no such file, or it is damaged; names the line.
-    """
-    path = directory / EVALUATIONS
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise RunError(f"{path}: cannot be read: {error.strerror}; restore the file from a copy") from None
-    lines = []
-    for number, raw in enumerate(whole_lines(data)):
-        try:
-            line = msgspec.json.decode(raw, type=Line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise RunError(f"{path}: line {number + 1} is damaged: {error}; restore the file from a copy") from None
-        _check_line(f"{path}: line {number + 1}", line, number, space, names)
-        lines.append(line)
-    return _columns(lines, space, names), _asks(lines)
 
 
 def append(directory: Path, evaluations: Evaluations, asks: Asks, start: int) -> None:
@@ -117,46 +91,28 @@ def writing(directory: Path) -> Iterator[None]:
         yield
 
 
-def _check_line(where: str, line: Line, number: int, space: SearchSpace, names: list[str]) -> None:
-    if line.id != number:
-        raise RunError(f"{where}: expected id {number}, got {line.id}; lines were lost or moved")
-    if list(line.metrics) != names:
-        raise RunError(f"{where}: expected the metrics {', '.join(names)}, got {', '.join(line.metrics) or 'none'}")
-    if len(line.genome) != len(space.genes):
-        raise RunError(f"{where}: expected a genome of {len(space.genes)} genes, got {len(line.genome)}")
-    for gene, position in zip(space.genes, line.genome, strict=True):
-        if not 0 <= position < len(gene.values):
-            raise RunError(f"{where}: gene {gene.name}: expected 0..{len(gene.values) - 1}, got {position}")
-
-
-def _columns(lines: list[Line], space: SearchSpace, names: list[str]) -> Evaluations:
-    return Evaluations(
-        genomes=np.array([line.genome for line in lines], dtype=np.int64).reshape(len(lines), len(space.genes)),
-        metrics={name: np.array([line.metrics[name] for line in lines], dtype=np.float64) for name in names},
-        log_standard_error=np.array([line.log_standard_error for line in lines], dtype=np.float64),
-        extrapolated=np.array([line.extrapolated for line in lines], dtype=np.bool_),
-        violation=np.array([line.violation for line in lines], dtype=np.float64),
-        failure=np.array([line.failure for line in lines], dtype=np.object_),
-    )
-
-
-def _asks(lines: list[Line]) -> Asks:
-    after = np.array([line.after for line in lines], dtype=np.int64)
-    order = np.array([line.id if line.order is None else line.order for line in lines], dtype=np.int64)
-    return Asks(after, order)
-
-
 def _lines(evaluations: Evaluations, asks: Asks, start: int) -> Iterator[Line]:
-    for row in range(len(evaluations)):
-        order = int(asks.order[row])
+    names = list(evaluations.metrics)
+    metrics = zip(*(column.tolist() for column in evaluations.metrics.values()), strict=True)
+    columns = (
+        evaluations.genomes,
+        evaluations.log_standard_error,
+        evaluations.extrapolated,
+        evaluations.violation,
+        asks.after,
+        asks.order,
+        evaluations.failure,
+    )
+    rows = zip(metrics, *(column.tolist() for column in columns), strict=True)
+    for id_, (values, genome, error, extrapolated, violation, after, order, failure) in enumerate(rows, start):
         yield Line(
-            id=start + row,
-            genome=evaluations.genomes[row].tolist(),
-            metrics={name: float(column[row]) for name, column in evaluations.metrics.items()},
-            log_standard_error=float(evaluations.log_standard_error[row]),
-            extrapolated=bool(evaluations.extrapolated[row]),
-            violation=float(evaluations.violation[row]),
-            after=int(asks.after[row]),
-            order=None if order == start + row else order,
-            failure=str(evaluations.failure[row]),
+            id=id_,
+            genome=genome,
+            metrics=dict(zip(names, values, strict=True)),
+            log_standard_error=error,
+            extrapolated=extrapolated,
+            violation=violation,
+            after=after,
+            order=None if order == id_ else order,
+            failure=failure,
         )

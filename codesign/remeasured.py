@@ -20,7 +20,7 @@ from codesign import journal
 from codesign.design import FloatArray, IntArray
 from codesign.errors import RunError
 from codesign.evaluation import Evaluations
-from codesign.lines import whole_lines
+from codesign.lines import unsealed, whole_lines
 from codesign.record import REMEASURED
 
 RESTORE = "restore the file from a copy, or remove it and give codesign resume to measure again"
@@ -104,12 +104,13 @@ class Remeasured:
         )
 
 
-def read(directory: Path, evaluations: int) -> Remeasured | None:
+def read(directory: Path, evaluations: int, checksums: bool) -> Remeasured | None:
     """Read what was measured again; None where nothing was. A torn last line is left out.
 
     Args:
         directory: of the run.
         evaluations: how many the record holds.
+        checksums: whether each line ends with one.
 
     Raises:
         RunError: the file is damaged; names the line.
@@ -123,8 +124,8 @@ def read(directory: Path, evaluations: int) -> Remeasured | None:
     for number, raw in enumerate(lines):
         where = f"{path}: line {number + 1}"
         try:
-            fact: Fact = msgspec.json.decode(raw, type=Fact)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            fact: Fact = msgspec.json.decode(unsealed(raw) if checksums else raw, type=Fact)
+        except (ValueError, msgspec.DecodeError) as error:
             raise RunError(f"{where} is damaged: {error}; {RESTORE}") from None
         found = _with(found, fact, evaluations, where)
     return found

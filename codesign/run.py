@@ -4,40 +4,42 @@
     RUN/evaluations.jsonl   what was found (see `record`)
     RUN/remeasured.jsonl    what the full budget of the proxy says of the best designs, if it has one (see `remeasured`)
 
-Nothing in these files depends on the clock, so two runs of the same search are byte for byte equal.
+Nothing in these files depends on the clock, so two runs of the same search are byte for byte equal. Beside them stands
+log.jsonl (see `run_log`), which is no part of the record.
 docs/run_format.md is the full description.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from codesign import record, remeasured
+from codesign import journal, record, remeasured
 from codesign.accuracy.protocol import full_rung
 from codesign.accuracy.proxy import FunctionProxy, Proxy, resolve
+from codesign.archive import Archive
 from codesign.cost.estimate import cost_metrics, delay_ratios
-from codesign.cost.technology import Technology, check
+from codesign.cost.technology import Technology
 from codesign.design import BoolArray, FloatArray, IntArray, ModelShape
 from codesign.errors import ProxyError, RunError
-from codesign.evaluation import Evaluations, joined
-from codesign.files import parse
-from codesign.front import Gain, front_ids, gains, hypervolume, knee
+from codesign.evaluation import Evaluations
+from codesign.front import Gain, front_ids, front_volume, gains, knee
 from codesign.manifest import MANIFEST as MANIFEST
-from codesign.manifest import TEMPORARY, InputText, brief, read_manifest
 from codesign.manifest import Manifest as Manifest
+from codesign.manifest import check_continuable as check_continuable
 from codesign.manifest import input_text as input_text
+from codesign.manifest import read_manifest, recorded_inputs, refuse_occupied
 from codesign.manifest import sha256 as sha256
 from codesign.manifest import versions as versions
 from codesign.manifest import write_manifest as write_manifest
 from codesign.record import Asks
+from codesign.record_columns import Reader
 from codesign.remeasured import Remeasured
 from codesign.space import SearchSpace
-from codesign.space_file import ScenarioFile, in_scenario, parse_space
 from codesign.ties import Ties, by_quality, neighbour_errors, ties_of
 
 if TYPE_CHECKING:
@@ -58,6 +60,8 @@ class Run:
     """When each of them was asked for."""
     again: Remeasured | None = None
     """What the full budget said so far."""
+    archive: Archive | None = field(default=None, repr=False, compare=False)
+    """Where the evaluations grow; also those of longer runs that came from this one."""
 
     @property
     def name(self) -> str:
@@ -106,10 +110,14 @@ class Run:
 
     def front_ids(self) -> IntArray:
         """(k,) ids of the front, sorted by the first objective."""
+        if self.full is None:
+            return self.screened_front_ids()
         return front_ids(self.judged, self.space.objectives, self.comparable)
 
     def screened_front_ids(self) -> IntArray:
         """(k,) ids of the front as the search saw it, whatever the full budget said later."""
+        if self.archive is not None and self.archive.evaluations is self.evaluations:
+            return self.archive.front_ids(self.space.objectives)
         return front_ids(self.evaluations, self.space.objectives)
 
     def front(self) -> pandas.DataFrame:
@@ -157,7 +165,7 @@ class Run:
 
     def hypervolume(self) -> float:
         """Return the hypervolume of the front, in logarithms of the objectives."""
-        return hypervolume(self.judged, self.space.objectives, self.comparable)
+        return front_volume(self.judged, self.space.objectives, self.front_ids())
 
     def extend(self, evaluations: Evaluations, asks: Asks) -> Run:
         """Append evaluations to the record and return the longer run.
@@ -166,7 +174,18 @@ class Run:
             RunError: the disk is full or cannot be written; what was there before is kept.
         """
         record.append(self.directory, evaluations, asks, start=len(self.evaluations))
-        return replace(self, evaluations=joined([self.evaluations, evaluations]), asks=self.asks.joined(asks))
+        return self.longer(evaluations, asks)
+
+    def longer(self, evaluations: Evaluations, asks: Asks, ahead: int = 0) -> Run:
+        """Return the run with evaluations that its record holds already, in time that depends on these alone.
+
+        About so many more may lie `ahead`.
+        """
+        archive = self.archive
+        if archive is None or archive.evaluations is not self.evaluations:  # another run grew longer in it
+            archive = Archive(self.evaluations, self.asks)
+        archive.add(evaluations, asks, ahead)
+        return replace(self, evaluations=archive.evaluations, asks=archive.asks, archive=archive)
 
 
 def create(directory: Path, manifest: Manifest) -> Run:
@@ -179,11 +198,13 @@ def create(directory: Path, manifest: Manifest) -> Run:
         raise RunError(f"{directory}: expected a new directory for the run; it is a file")
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        _refuse_occupied(directory, manifest)
+        refuse_occupied(directory, manifest)
+        for parent in directory.parents[:2]:  # runs/ may be as new as the directory in it
+            journal.settle(parent)
         (directory / record.EVALUATIONS).touch()
         with record.writing(directory):
-            _refuse_occupied(directory, manifest)  # again: another process may have been faster
-            write_manifest(directory, manifest)
+            refuse_occupied(directory, manifest)  # again: another process may have been faster
+            write_manifest(directory, manifest)  # and waits for the names of both files
     except OSError as error:
         raise RunError(f"{directory}: cannot be written: {error.strerror}") from error
     return open_run(directory)
@@ -195,51 +216,33 @@ def open_run(directory: str | Path) -> Run:
     Raises:
         RunError: no run there, or its record is damaged.
     """
-    directory = Path(directory)
+    return grown(*begun(Path(directory)))
+
+
+def begun(directory: Path) -> tuple[Run, Reader]:
+    """Return a run of whose record nothing is read yet, and what reads it (see `grown`).
+
+    Raises:
+        RunError: no run there, or an input text does not fit its hash.
+    """
     manifest = read_manifest(directory)
-    for role in ("space", "cost_model", "scenario"):
-        text: InputText | None = getattr(manifest, role)
-        if text is not None and sha256(text.text) != text.sha256:
-            raise RunError(
-                f"{directory / MANIFEST}: {role}.text was changed after the search began; "
-                "undo the change, or start a new run with the changed file"
-            )
-    origin = f"{directory / MANIFEST}: "
-    space = parse_space(manifest.space.text, manifest.space.name, origin + "space").content
-    if manifest.scenario is not None:
-        other = parse(manifest.scenario.text, manifest.scenario.name, origin + "scenario", ScenarioFile)
-        space = in_scenario(space, other)
-    model = parse(manifest.cost_model.text, manifest.cost_model.name, origin + "cost_model", Technology)
-    technology = check(model).content
-    evaluations, asks = record.read(directory, space, [manifest.quality, *cost_metrics(technology)])
-    again = remeasured.read(directory, len(evaluations))
-    return Run(directory, manifest, space, technology, evaluations, asks, again)
+    space, technology = recorded_inputs(directory, manifest)
+    names = [manifest.quality, *cost_metrics(technology)]
+    reader = Reader(directory, space, names, checksums=manifest.checksums)
+    return Run(directory, manifest, space, technology, *reader.none()), reader
+
+
+def grown(run: Run, reader: Reader) -> Run:
+    """Return the run with all that its files hold now, of which `reader` reads what it has not read before.
+
+    Raises:
+        RunError: the record is damaged.
+    """
+    run = replace(run, manifest=read_manifest(run.directory))  # the budget may have been raised
+    for part in reader.more():
+        run = run.longer(*part, reader.ahead())
+    return replace(run, again=remeasured.read(run.directory, len(run.evaluations), run.manifest.checksums))
 
 
 def _refuse(error: ProxyError, _: ModelShape) -> None:
     raise error
-
-
-def _refuse_occupied(directory: Path, manifest: Manifest) -> None:
-    """Refuse a directory that holds more than what a start leaves that was stopped before run.json was whole."""
-    if (directory / MANIFEST).exists():
-        raise RunError(_explain_occupied(directory, manifest))
-    for path in directory.iterdir():
-        abandoned = path.name == TEMPORARY or (path.name == record.EVALUATIONS and not path.stat().st_size)
-        if not abandoned:
-            raise RunError(f"{directory}: expected a new or empty directory for the run; it holds {path.name}")
-
-
-def _explain_occupied(directory: Path, wanted: Manifest) -> str:
-    there = read_manifest(directory)
-    fields = ["space", "cost_model", "scenario", "proxy", "screen", "fidelity", "algorithm", "population", "seed"]
-    fields += ["batch", "stop", "warm_start"]
-    differences = [
-        f"{field} {brief(getattr(there, field))} instead of {brief(getattr(wanted, field))}"
-        for field in fields
-        if getattr(there, field) != getattr(wanted, field)
-    ]
-    if differences:
-        return f"{directory}: already holds another run: {'; '.join(differences)}; give a new directory with --run"
-    more = f" --budget {wanted.budget}" if wanted.budget > there.budget else ""
-    return f"{directory}: already holds this very run; continue it with: codesign resume {directory}{more}"

@@ -17,7 +17,7 @@ from codesign import record
 from codesign.errors import CodesignError, RunError
 from codesign.optimize.loop import new_directory
 from codesign.run import Manifest, create, open_run, sha256
-from tests.optimize.searches import record_of, restore, small_search
+from tests.optimize.searches import edited_line, record_of, restore, small_search
 
 Record = dict[str, bytes]
 
@@ -28,13 +28,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Record:
     directory = tmp_path_factory.mktemp("finished") / "run"
     small_search(directory)
     return record_of(directory)
-
-
-def edited(finished: Record, number: int, **fields: Any) -> Record:
-    """The record with some fields of one line replaced."""
-    lines = finished["evaluations.jsonl"].splitlines()
-    lines[number] = msgspec.json.encode(json.loads(lines[number]) | fields)
-    return finished | {"evaluations.jsonl": b"\n".join(lines) + b"\n"}
 
 
 def with_manifest(finished: Record, **fields: Any) -> Record:
@@ -89,14 +82,14 @@ def test_zeros_that_a_crash_leaves_at_the_end_are_a_torn_tail(finished: Record, 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda r: edited(r, 7, id=8), "line 8: expected id 7, got 8; lines were lost or moved"),
-        (lambda r: edited(r, 7, genome=[1, 2]), "line 8: expected a genome of 12 genes, got 2"),
-        (lambda r: edited(r, 7, genome=[9] * 12), r"line 8: gene layers: expected 0\.\.1, got 9"),
-        (lambda r: edited(r, 7, genome=[-1] * 12), r"line 8: gene layers: expected 0\.\.1, got -1"),
-        (lambda r: edited(r, 7, metrics={}), "line 8: expected the metrics perplexity, edp_js, .*, got none"),
-        (lambda r: edited(r, 7, metrics={"perplexity": 1.0}), "line 8: expected the metrics .*, got perplexity"),
-        (lambda r: edited(r, 7, genome="none"), "line 8 is damaged: Expected `array`"),
-        (lambda r: edited(r, 7, comment="mine"), "line 8 is damaged: Object contains unknown field `comment`"),
+        (lambda r: edited_line(r, 7, id=8), "line 8: expected id 7, got 8; lines were lost or moved"),
+        (lambda r: edited_line(r, 7, genome=[1, 2]), "line 8: expected a genome of 12 genes, got 2"),
+        (lambda r: edited_line(r, 7, genome=[9] * 12), r"line 8: gene layers: expected 0\.\.1, got 9"),
+        (lambda r: edited_line(r, 7, genome=[-1] * 12), r"line 8: gene layers: expected 0\.\.1, got -1"),
+        (lambda r: edited_line(r, 7, metrics={}), "line 8: expected the metrics perplexity, edp_js, .*, got none"),
+        (lambda r: edited_line(r, 7, metrics={"perplexity": 1.0}), "line 8: expected the metrics .*, got perplexity"),
+        (lambda r: edited_line(r, 7, genome="none"), "line 8 is damaged: Expected `array`"),
+        (lambda r: edited_line(r, 7, comment="mine"), "line 8 is damaged: Object contains unknown field `comment`"),
         (lambda r: r | {"evaluations.jsonl": b"\xff\n" + r["evaluations.jsonl"]}, "line 1 is damaged"),
         (lambda r: r | {"evaluations.jsonl": b"\n" + r["evaluations.jsonl"]}, "line 1 is damaged"),
         (lambda r: r | {"evaluations.jsonl": r["evaluations.jsonl"][200:]}, "line 1 is damaged"),
@@ -169,7 +162,7 @@ def test_a_start_that_was_killed_is_no_dead_end(left: list[str], finished: Recor
         codesign.resume(directory)
     small_search(directory)
     assert record_of(directory) == finished
-    assert sorted(path.name for path in directory.iterdir()) == ["evaluations.jsonl", "run.json"]
+    assert sorted(path.name for path in directory.iterdir()) == ["evaluations.jsonl", "log.jsonl", "run.json"]
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "run.json.old", ".hidden"])

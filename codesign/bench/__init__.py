@@ -3,40 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from codesign.bench.options import BenchOptions as BenchOptions
+from codesign.bench.options import check_options
 from codesign.errors import InputError, unknown_name
 
-if TYPE_CHECKING:
-    from codesign.bench.study_train import Trainings
-
 Figures = list[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class BenchOptions:
-    """What some benchmarks can do beside measuring."""
-
-    write: bool = False
-    """surrogate: write the fits into the package."""
-    large: bool = False
-    """cost_speed: a million designs too. scores: our own scores of 400 language models too, some minutes."""
-    scalesim_python: Path | None = None
-    """cost_speed: the interpreter of an environment with SCALE-Sim, which needs numpy < 2."""
-    table: Path | None = None
-    """surrogate: trained nets, instead of those of the reference data. proxies: those of the study. supernet: a run."""
-    train_size: int | None = None
-    """surrogate, with a table: fit to so many nets and judge on all others."""
-    trainings: Trainings | None = None
-    """proxies: train the networks of the study instead of judging by them."""
-    space: str = "sotu_lm"
-    """proxies: search space of the networks."""
-    figures_to: Path | None = None
-    """proxies: directory for the tables and the figure."""
-    networks: tuple[Path, ...] = ()
-    """proxies: trained networks that are judged beside the shipped one. answers: networks beside the lines."""
 
 
 def surrogate_errors(data: Path, options: BenchOptions) -> Figures:
@@ -115,6 +89,13 @@ def ladder_figures(_data: Path, _options: BenchOptions) -> Figures:
     from codesign.bench.ladder import run
 
     return run()
+
+
+def record_figures(_data: Path, options: BenchOptions) -> Figures:
+    """A large record (--rows): seconds and memory to write it, open it and find its front, beside plain decoding."""
+    from codesign.bench.record import run
+
+    return run(options.rows)
 
 
 def exit_figures(_data: Path, _options: BenchOptions) -> Figures:
@@ -209,19 +190,8 @@ BENCHES: dict[str, Callable[[Path, BenchOptions], Figures]] = {
     "pretrained": pretrained_figures,
     "t5": t5_figures,
     "ladder": ladder_figures,
+    "record": record_figures,
 }
-
-WRITING = ("surrogate",)
-"""Benchmarks that can write what they fitted into the package."""
-
-WITH_NETWORKS = ("answers", "proxies", "supernet")
-"""Benchmarks that judge trained networks of the user's."""
-
-WITH_TABLE = ("proxies", "supernet", "surrogate")
-"""Benchmarks that take a table of trained networks, or a run (supernet)."""
-
-WITHOUT_DATA = ("answers", "exits", "ladder", "proxies", "sensitivity", "supernet", "survey", "t5", "text", "training")
-"""Benchmarks that need no reference data."""
 
 
 def run_bench(name: str, data: Path | None, options: BenchOptions | None = None) -> Figures:
@@ -233,18 +203,5 @@ def run_bench(name: str, data: Path | None, options: BenchOptions | None = None)
     options = options or BenchOptions()
     if name not in BENCHES:
         raise unknown_name("benchmark", name, BENCHES)
-    if options.table and name not in WITH_TABLE:
-        raise InputError(f"bench {name}: a table or run is for {', '.join(WITH_TABLE)}; leave it out")
-    if options.train_size and name != "surrogate":
-        raise InputError(f"bench {name}: --train-size is for surrogate; leave it out")
-    if (options.trainings is not None or options.figures_to) and name != "proxies":
-        raise InputError(f"bench {name}: --train-to and --figures-to are for proxies; leave them out")
-    if options.networks and name not in WITH_NETWORKS:
-        raise InputError(f"bench {name}: --network is for {', '.join(WITH_NETWORKS)}; leave it out")
-    if options.train_size and not options.table:
-        raise InputError("bench surrogate: --train-size: expected with a table of trained nets, got none")
-    if data is None and options.table is None and name not in WITHOUT_DATA:
-        raise InputError(f"bench {name}: expected --data DIR, the reference data; got none")
-    if options.write and name not in WRITING:
-        raise InputError(f"bench {name}: --write: nothing is fitted here; expected with {', '.join(WRITING)}")
+    check_options(name, data, options)
     return BENCHES[name](data or Path(), options)

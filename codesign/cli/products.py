@@ -98,6 +98,7 @@ def bench(
     network: Annotated[
         list[Path] | None, typer.Option(help="answers, proxies, supernet: also judge this network; may be given again.")
     ] = None,
+    rows: Annotated[int | None, typer.Option(help="record: evaluations of the record [default: 1000000].")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure against reference data and print named figures."""
@@ -105,7 +106,7 @@ def bench(
 
     asked = None if train_to is None else _trainings(train_to, space, recipe, (count, repeats, seed), part)
     options = BenchOptions(
-        write, large, scalesim_python, table, train_size, asked, space, figures_to, tuple(network or ())
+        write, large, scalesim_python, table, train_size, asked, space, figures_to, tuple(network or ()), rows
     )
     figures = run_bench(name, data, options)
     if as_json:

@@ -27,6 +27,7 @@ from codesign.optimize.screening import NO_SCREEN
 from codesign.optimize.steps import Progress as Progress
 from codesign.optimize.steps import Watcher as Watcher
 from codesign.run import Manifest, Run
+from codesign.run_log import logged
 from codesign.space_file import ScenarioFile, in_scenario, read_space
 
 DEFAULT_BUDGET = 10_000
@@ -113,8 +114,8 @@ def search(
     steps.prepared(manifest, evaluator)  # what is refused must not leave a directory
     where = Path(directory) if directory else new_directory(Path("runs"), manifest)
     runs.create(where, manifest)
-    with record.writing(where):
-        return steps.to_the_end(runs.open_run(where), evaluator, watch or _nobody)
+    with record.writing(where), logged(where, watch or _nobody) as seen:
+        return steps.to_the_end(runs.open_run(where), evaluator, seen)
 
 
 def resume(
@@ -141,19 +142,22 @@ def resume(
     Raises:
         RunError: no run there, a smaller budget, or a record that this version of the code would not have made.
     """
-    opened = runs.open_run(Path(directory))
+    empty, reader = runs.begun(Path(directory))
+    opened = runs.grown(empty, reader)
+    if fork is None:
+        runs.check_continuable(opened.directory, opened.manifest)
     found = same_proxy(opened, proxy)
     evaluator = make_evaluator(opened.space, opened.technology, found, opened.manifest.fidelity)
     check_same_answers(opened, evaluator)
     if fork is not None:
-        opened = _forked(opened, Path(fork))
-    with record.writing(opened.directory):
-        opened = runs.open_run(opened.directory)  # again: another process may have written to it in the meantime
+        opened, reader = runs.begun(_forked(opened, Path(fork)).directory)
+    with record.writing(opened.directory), logged(opened.directory, watch or _nobody) as seen:
+        opened = runs.grown(opened, reader)  # again: another process may have written to it in the meantime
         wanted = _wanted(opened, budget, patience, plateau)
         check_same_code(replace(opened, manifest=wanted))
         if wanted != opened.manifest:
             runs.write_manifest(opened.directory, wanted)
-        return steps.to_the_end(replace(opened, manifest=wanted), evaluator, watch or _nobody)
+        return steps.to_the_end(replace(opened, manifest=wanted), evaluator, seen)
 
 
 def new_directory(parent: Path, manifest: Manifest) -> Path:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from codesign.terminal.numbers import engineering as engineering
 from codesign.terminal.progress import search_progress as search_progress
+from codesign.terminal.progress import show_in_place as show_in_place
 from codesign.terminal.progress import training_progress as training_progress
 
 if TYPE_CHECKING:

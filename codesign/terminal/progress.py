@@ -1,13 +1,15 @@
-"""Progress bars of searches and trainings, on standard error."""
+"""Progress bars of searches and trainings on standard error, and text that is shown in its place."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from codesign.errors import CodesignError
 from codesign.terminal.numbers import engineering
@@ -84,3 +86,10 @@ def training_progress() -> Iterator[Callable[[Step], None]]:
             progress.update(task, completed=step.step, description=losses)
 
         yield watch
+
+
+def show_in_place(console: Console, texts: Iterable[str]) -> None:
+    """Print each text in the place of the one before; where the output is no terminal, only the last one."""
+    with Live(console=console, auto_refresh=False) as live:
+        for text in texts:
+            live.update(Text(text), refresh=True)

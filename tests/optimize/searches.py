@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 import codesign
+from codesign.lines import SEAL_BYTES, sealed, unsealed
 from codesign.record import EVALUATIONS, REMEASURED
 from codesign.run import MANIFEST, Run
 
@@ -34,6 +38,18 @@ def restore(directory: Path, record: dict[str, bytes]) -> Path:
     for name, content in record.items():
         (directory / name).write_bytes(content)
     return directory
+
+
+def resealed(text: bytes) -> bytes:
+    """The lines of a file of a run after an edit, their checksums made to fit."""
+    return b"".join(sealed(line[:-SEAL_BYTES] + b"}") + b"\n" for line in text.splitlines())
+
+
+def edited_line(record: dict[str, bytes], number: int, **fields: Any) -> dict[str, bytes]:
+    """The record with some fields of one evaluation replaced, and its checksum made to fit."""
+    lines = record[EVALUATIONS].splitlines()
+    lines[number] = sealed(msgspec.json.encode(json.loads(unsealed(lines[number])) | fields))
+    return record | {EVALUATIONS: b"\n".join(lines) + b"\n"}
 
 
 def command(*arguments: str | Path) -> list[str]:

@@ -174,7 +174,7 @@ def test_no_room_for_a_larger_budget(undisturbed: Record, tmp_path: Path) -> Non
     assert ended.returncode == 2
     assert "run.json: cannot be written" in ended.stderr
     assert record_of(directory) == undisturbed
-    assert sorted(path.name for path in directory.iterdir()) == ["evaluations.jsonl", "run.json"]
+    assert sorted(path.name for path in directory.iterdir()) == ["evaluations.jsonl", "log.jsonl", "run.json"]
 
 
 def test_a_device_without_space(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from codesign.picks import joint_front, pick_id
 from codesign.run import Run
 from codesign.tables import design_record, front_record, full_text
 from tests.optimize.rungs import Rungs
-from tests.optimize.searches import record_of, restore, small_search
+from tests.optimize.searches import record_of, resealed, restore, small_search
 
 Record = dict[str, bytes]
 REMEASURED = "remeasured.jsonl"
@@ -122,9 +122,9 @@ def test_an_extended_search_measures_the_new_front_again(finished: Record, tmp_p
 def test_resuming_a_finished_run_measures_nothing(finished: Record, tmp_path: Path) -> None:
     """Neither bytes nor dates change, and the dear rung is not asked."""
     directory = restore(tmp_path / "run", finished)
-    before = [path.stat().st_mtime_ns for path in sorted(directory.iterdir())]
+    before = [(directory / name).stat().st_mtime_ns for name in finished]
     codesign.resume(directory, proxy=Rungs(fails_after=[0]))
-    assert before == [path.stat().st_mtime_ns for path in sorted(directory.iterdir())]
+    assert before == [(directory / name).stat().st_mtime_ns for name in finished]
 
 
 def test_a_failing_rung_keeps_what_it_measured(tmp_path: Path, finished: Record) -> None:
@@ -159,9 +159,13 @@ def test_a_full_disk_loses_nothing(finished: Record, tmp_path: Path) -> None:
     ("damage", "message"),
     [
         (lambda text: text.split(b"\n", 1)[1], "line 1: expected the plan first, got kind design"),
-        (lambda text: text.replace(b'"evaluations":110', b'"evaluations":111'), "at most 110 evaluations, got 111"),
-        (lambda text: text.replace(b'"ids":[0,', b'"ids":[-1,'), "line 1: expected ids of the record"),
-        (lambda text: text.replace(b'"kind":"design"', b'"kind":"other"', 1), "line 2 is damaged"),
+        (
+            lambda text: resealed(text.replace(b'"evaluations":110', b'"evaluations":111')),
+            "at most 110 evaluations, got 111",
+        ),
+        (lambda text: resealed(text.replace(b'"ids":[0,', b'"ids":[-1,')), "line 1: expected ids of the record"),
+        (lambda text: text.replace(b'"kind":"design"', b'"kind":"other"', 1), "line 2 is damaged: its checksum"),
+        (lambda text: resealed(text.replace(b'"kind":"design"', b'"kind":"other"', 1)), "line 2 is damaged: Invalid"),
         (lambda text: text + text.splitlines(keepends=True)[1], "expected no line of kind design here"),
         (lambda text: b"".join(text.splitlines(keepends=True)[i] for i in (0, 1, 1)), "not planned or stands there"),
         (lambda text: b"".join(text.splitlines(keepends=True)[i] for i in (0, 1, -1)), "all measured"),
