@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -84,5 +85,6 @@ class Remembering:
         columns = {"layers": shape.layers, "hidden": shape.hidden} | shape.layer_columns()
         names = sorted(self.reads & columns.keys())
         values = [columns[name].view(np.int64) if name in DENSITIES else columns[name] for name in names]
-        rows = np.ascontiguousarray(np.concatenate([column.reshape(len(shape), -1) for column in values], axis=1))
+        flat = [column.reshape(len(shape), math.prod(column.shape[1:])) for column in values]
+        rows = np.ascontiguousarray(np.concatenate(flat, axis=1))
         return [" ".join(names).encode() + row.tobytes() for row in rows]

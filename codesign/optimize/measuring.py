@@ -66,6 +66,8 @@ class Measuring:
     """Designs in order, from the first that was not given back; used if ordered."""
     _waiting: dict[bytes, list[_Place]] = field(default_factory=dict)
     """Designs by the shape whose answer is not there yet."""
+    _held: list[_Place] = field(default_factory=list)
+    """Failed designs after which no measured one came yet: it may be the proxy that is broken."""
     _ready: list[_Place] = field(default_factory=list)
     """Designs to give back next."""
     _submitted: int = 0
@@ -105,13 +107,15 @@ class Measuring:
             if self.ordered:
                 self._line.append(place)
             elif self._known(key):
-                self._ready.append(place)
+                self._arrive(place)
             if not self._known(key):
                 self._waiting.setdefault(key, []).append(place)
         self._submitted += len(genomes)
 
     def measured(self) -> tuple[IntArray, Evaluations]:
         """Wait for designs, and return the positions and evaluations of at least one.
+
+        A failed one is given back when one that did not fail follows, or no other is to come.
 
         Raises:
             ValueError: nothing is pending.
@@ -123,7 +127,6 @@ class Measuring:
             for ticket, answer in self.pool.answers():
                 self._learn(self._tickets.pop(ticket), answer)
         places, self._ready = self._ready, []
-        self._judge(places)
         self._given += len(places)
         positions = np.array([place.position for place in places], dtype=np.int64)
         groups = [list(group) for _, group in groupby(places, key=lambda place: id(place.batch))]
@@ -149,27 +152,40 @@ class Measuring:
             self.evaluator.proxy.answers[key] = (answer.value, answer.log_standard_error, answer.extrapolated)
         places = self._waiting.pop(key)
         if not self.ordered:
-            self._ready += places
+            for place in places:
+                self._arrive(place)
 
     def _next_ready(self) -> bool:
-        """Whether there are designs to give back; in ordered mode, those up to the first one still unknown."""
+        """Whether there are designs to give back; in ordered mode, of those up to the first one still unknown."""
         while self._line and self._known(self._line[0].key):
-            self._ready.append(self._line.popleft())
+            self._arrive(self._line.popleft())
+        if not self._waiting:
+            self._release()
         return bool(self._ready)
 
-    def _judge(self, places: list[_Place]) -> None:
+    def _arrive(self, place: _Place) -> None:
+        """Hold a failed design back, and let all go with one that did not fail."""
+        self._judge(place.key)
+        self._held.append(place)
+        if place.key not in self._failed:
+            self._release()
+
+    def _release(self) -> None:
+        self._ready += self._held
+        self._held = []
+
+    def _judge(self, key: bytes) -> None:
         """Count failures in the order in which designs are given back: in ordered mode it is always the same."""
-        for place in places:
-            if place.key in self._judged:
-                continue
-            self._judged.add(place.key)
-            failure = self._answer(place.key).failure
-            self._failures = self._failures + 1 if failure else 0
-            if self._failures >= FAILURES_IN_A_ROW:
-                raise ProxyError(
-                    f"proxy {self.evaluator.proxy.name!r}: the last {FAILURES_IN_A_ROW} shapes all failed; mend it, or "
-                    f"take out of the search space what it cannot measure; the last failure was:\n{failure}"
-                )
+        if key in self._judged:
+            return
+        self._judged.add(key)
+        failure = self._answer(key).failure
+        self._failures = self._failures + 1 if failure else 0
+        if self._failures >= FAILURES_IN_A_ROW:
+            raise ProxyError(
+                f"proxy {self.evaluator.proxy.name!r}: the last {FAILURES_IN_A_ROW} shapes all failed; mend it, or "
+                f"take out of the search space what it cannot measure; the last failure was:\n{failure}"
+            )
 
     def _evaluations(self, places: list[_Place]) -> Evaluations:
         """Return the evaluations of designs of one batch."""

@@ -45,7 +45,7 @@ def raising(shape: ModelShape) -> Quality:
 
 def always_raising(shape: ModelShape) -> Quality:
     """Raise at every shape but the baseline of `tiny`, which is asked for first."""
-    if (shape.hidden != 128).any() or (shape.ffn.max(axis=(1, 2)) != 512).any():
+    if (truth(shape) != truth(tiny().baseline.shape)).any():
         raise ZeroDivisionError("out of order")
     return plain(shape)
 
