@@ -38,8 +38,9 @@ def sent(proxy: Proxy) -> Any:
     try:
         return ray.put(proxy)
     except Exception as error:  # pickling calls a user's code
+        reason = error.__cause__ or error  # Ray wraps it in pages of advice
         raise ProxyError(
-            f"proxy {proxy.name!r}: cannot be sent to other processes ({type(error).__name__}: {error}); "
+            f"proxy {proxy.name!r}: cannot be sent to other processes ({type(reason).__name__}: {reason}); "
             "name it as module:function, and each finds it itself"
         ) from error
 

@@ -76,6 +76,7 @@ class RayPool:
         """
         settings = settings or RaySettings()
         self._settings, self._notice = settings, notice
+        self._look_every = min(LOOK_EVERY, settings.patience / 4)
         self.size = settings.workers or int(resources().get("CPU", 0))
         if self.size < 1:
             raise InputError("workers: the cluster has no core; start a node, or say --workers")
@@ -114,7 +115,7 @@ class RayPool:
         """
         found: list[tuple[int, Answer]] = []
         while self._open:
-            for ref in self._arrived(0.0 if found or not block else LOOK_EVERY):
+            for ref in self._arrived(self._look_every if block else 0.0):
                 found += self._land(ref) if ref in self._flights else self._meet(ref)
             self._feed()
             if found or not block:

@@ -122,5 +122,8 @@ def test_a_proxy_that_cannot_be_sent_is_refused(cluster: Any) -> None:
     """An object with a lock stays here, and the message says what to do."""
     proxy = Noted(Path())
     object.__setattr__(proxy, "lock", threading.Lock())
-    with pytest.raises(ProxyError, match=r"cannot be sent to other processes.*name it as module:function"):
+    with pytest.raises(
+        ProxyError,
+        match=r"sent to other processes \(TypeError: cannot pickle '_thread.lock' object\); name it as module:function",
+    ):
         pool_of(resolve(proxy))
