@@ -55,7 +55,7 @@ CONFINED = {
     "typer": ("cli",),
     "rich": ("terminal",),
     "scipy": ("accuracy", "bench"),
-    "ray": ("cluster", "training", "optimize"),
+    "ray": ("cluster", "training", "optimize", "bench"),
     "optuna": (),
 }
 

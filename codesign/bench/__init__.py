@@ -189,6 +189,13 @@ def speed_figures(data: Path, options: BenchOptions) -> Figures:
     return run(data, large=options.large, scalesim_python=options.scalesim_python)
 
 
+def scaling_figures(_data: Path, _options: BenchOptions) -> Figures:
+    """Efficiency of 1 and 2 workers on evaluations that sleep, and simulated clusters up to 10,000; some minutes."""
+    from codesign.bench.scaling import run
+
+    return run()
+
+
 BENCHES: dict[str, Callable[[Path, BenchOptions], Figures]] = {
     "surrogate": surrogate_errors,
     "cost": cost,
@@ -209,6 +216,7 @@ BENCHES: dict[str, Callable[[Path, BenchOptions], Figures]] = {
     "pretrained": pretrained_figures,
     "t5": t5_figures,
     "ladder": ladder_figures,
+    "scaling": scaling_figures,
 }
 
 WRITING = ("surrogate",)
@@ -220,7 +228,21 @@ WITH_NETWORKS = ("answers", "proxies", "supernet")
 WITH_TABLE = ("proxies", "supernet", "surrogate")
 """Benchmarks that take a table of trained networks, or a run (supernet)."""
 
-WITHOUT_DATA = ("answers", "exits", "ladder", "proxies", "sensitivity", "supernet", "survey", "t5", "text", "training")
+WITHOUT_DATA = (
+    *(
+        "answers",
+        "exits",
+        "ladder",
+        "proxies",
+        "scaling",
+        "sensitivity",
+        "supernet",
+        "survey",
+        "t5",
+        "text",
+        "training",
+    ),
+)
 """Benchmarks that need no reference data."""
 
 

@@ -77,11 +77,7 @@ class Portions:
 
     def size(self, workers: int) -> int:
         """Return how many shapes a portion has."""
-        if np.isnan(self._seconds_each):
-            return 1
-        target = max(PORTION_SECONDS, workers * DRIVER_SECONDS / DRIVER_SHARE)
-        fit = int(min(target / max(self._seconds_each, 1e-9), 1e9))
-        return max(1, min(fit, len(self._waiting) // (2 * workers)))
+        return 1 if np.isnan(self._seconds_each) else portion_size(self._seconds_each, len(self._waiting), workers)
 
     def took(self, seconds: float, count: int) -> None:
         """Learn from a portion of `count` shapes what one takes."""
@@ -93,6 +89,13 @@ class Portions:
         """Forget all."""
         self._waiting.clear()
         self._suspects.clear()
+
+
+def portion_size(seconds_each: float, waiting: int, workers: int) -> int:
+    """Return how many shapes of so many that wait one of so many workers is sent, if each takes so long; at least 1."""
+    target = max(PORTION_SECONDS, workers * DRIVER_SECONDS / DRIVER_SHARE)
+    fit = int(min(target / max(seconds_each, 1e-9), 1e9))
+    return max(1, min(fit, waiting // (2 * workers)))
 
 
 def pieces(items: list[Item]) -> list[ModelShape]:

@@ -78,7 +78,7 @@ def test_auto_measures_fast_proxies_here(monkeypatch: pytest.MonkeyPatch) -> Non
     started: list[Any] = []
 
     class Workers(InProcess):
-        def __init__(self, proxy: Any, settings: Any, notice: Any) -> None:
+        def __init__(self, proxy: Any, settings: Any, _notice: Any) -> None:
             super().__init__(resolve(slow))
             started.append((proxy, settings))
 
