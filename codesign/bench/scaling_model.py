@@ -31,8 +31,10 @@ class Overheads:
     """To look which calls are done, for each call that is open."""
     travel: float
     """From the end of a portion on a worker until the driver can see it, and from sending one until it begins."""
-    design: float
-    """To ask for a design, cost it, record it, and learn from it."""
+    ask: float
+    """To ask for a design and to learn from it: before it can be sent."""
+    cost: float
+    """To cost a design and record it: while the workers measure."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,7 @@ class Simulation:
         """Simulate until all evaluations are told."""
         load = self._load
         self._ask()
-        while self._open or self._waiting:
-            self._feed()
+        while self._open:
             self._now = max(self._now, self._open[0][0])
             self._work(self._overheads.look * len(self._open))
             self._take()
@@ -104,7 +105,7 @@ class Simulation:
         self._worked += seconds
 
     def _ask(self) -> None:
-        """Ask for a batch when all of the last is told; without batches, for as many as keep portions full."""
+        """Ask for a batch when all of the last is told, without batches for as many as keep portions full; send it."""
         load = self._load
         if load.batch is None:
             wanted = DEPTH * load.workers * max(1, self._size(load.seconds, 2 * load.workers * 10**9, load.workers))
@@ -114,7 +115,9 @@ class Simulation:
         self._unasked -= count
         self._pending += count
         self._waiting += count
-        self._work(count * self._overheads.design)
+        self._work(count * self._overheads.ask)
+        self._feed()
+        self._work(count * self._overheads.cost)
 
     def _feed(self) -> None:
         while self._idle and self._waiting:
