@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from codesign.errors import InputError, ProxyError
 from codesign.evaluation import joined
 from codesign.optimize.pool import ATTEMPTS, InProcess
 
-from .pools import BAD, Noted, all_answers, deadly, designs, measuring, named, shapes, truth
+from .pools import BAD, Noted, all_answers, deadly, designs, measuring, named, plain, shapes, truth
 from .spaces import tiny
 from .test_measuring import assert_same
 
@@ -94,6 +95,41 @@ def test_a_lost_node_fails_no_shape(cluster: Any, tmp_path: Path) -> None:
     found |= all_answers(pool, len(shape) - len(found))
     pool.close()
     np.testing.assert_array_equal([found[ticket].value for ticket in range(len(shape))], truth(shape))
+
+
+@pytest.mark.long
+def test_chaos_loses_and_doubles_nothing(cluster: Any, tmp_path: Path) -> None:
+    """Workers and nodes are killed at random for as long as the search goes on: its evaluations are the undisturbed."""
+    nodes, rng = cluster[0], np.random.default_rng(0)
+    proxy, genomes = resolve(Noted(tmp_path, seconds=0.1)), designs(1500)
+    pool = pool_of(proxy)
+    measure, kills, ended = measuring(proxy, pool), [0, 0], threading.Event()
+
+    def disturb() -> None:
+        while not ended.wait(rng.exponential(1.5)):
+            if rng.random() < 0.15:
+                worker = nodes.add_node(num_cpus=1)
+                ended.wait(10)
+                nodes.remove_node(worker, allow_graceful=False)
+                kills[1] += 1
+            for note in list(tmp_path.iterdir())[:1]:
+                note.unlink()
+                with suppress(ProcessLookupError):
+                    os.kill(int(note.name), signal.SIGKILL)
+                    kills[0] += 1
+
+    thread = threading.Thread(target=disturb)
+    thread.start()
+    try:
+        found = joined(
+            [part for start in range(0, 1500, 100) for part in measure.in_order(genomes[start : start + 100])]
+        )
+    finally:
+        ended.set()
+        thread.join()
+        pool.close()
+    assert_same(found, joined(list(measuring(proxy, InProcess(resolve(plain))).in_order(genomes))))
+    assert sum(kills) >= 20
 
 
 def test_no_worker_is_waited_for_and_then_given_up(cluster: Any) -> None:
