@@ -149,7 +149,7 @@ PLAIN = {
     "exits": "Error of the shipped classifier at every exit, of lines without a network, and what leaving early costs.",
     "t5": "The FFNs of T5-Mini: their share, and small T5s trained without them or with merged ones; 6 minutes.",
     "ladder": "Searches of sotu_lm with and without screening, at equal numbers of measured designs; some minutes.",
-    "scaling": "Efficiency of 1 and 2 workers on evaluations that sleep; simulated clusters up to 10,000; some minutes.",
+    "scaling": "Efficiency of 1 and 2 workers on evaluations that sleep; simulated clusters of up to 10,000.",
 }
 """Benchmarks that take neither data nor options, and what they tell; each is the function `run` of its module."""
 

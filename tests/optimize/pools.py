@@ -108,6 +108,6 @@ def all_answers(pool: Pool, count: int) -> dict[int, Answer]:
     return found
 
 
-def measuring(proxy: str | Proxy, pool: Pool, *, ordered: bool = True) -> Measuring:
+def measuring(proxy: str, pool: Pool, *, ordered: bool = True) -> Measuring:
     """Measure designs of `tiny` through a pool."""
     return Measuring(judge(proxy), "perplexity", pool, ordered)

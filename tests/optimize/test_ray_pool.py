@@ -101,9 +101,8 @@ def test_a_lost_node_fails_no_shape(cluster: Any, tmp_path: Path) -> None:
 def test_chaos_loses_and_doubles_nothing(cluster: Any, tmp_path: Path) -> None:
     """Workers and nodes are killed at random for as long as the search goes on: its evaluations are the undisturbed."""
     nodes, rng = cluster[0], np.random.default_rng(0)
-    proxy, genomes = resolve(Noted(tmp_path, seconds=0.1)), designs(1500)
-    pool = pool_of(proxy)
-    measure, kills, ended = measuring(proxy, pool), [0, 0], threading.Event()
+    pool, genomes = pool_of(resolve(Noted(tmp_path, seconds=0.1))), designs(1500)
+    measure, kills, ended = measuring(named("plain"), pool), [0, 0], threading.Event()
 
     def disturb() -> None:
         while not ended.wait(rng.exponential(1.5)):
@@ -128,7 +127,7 @@ def test_chaos_loses_and_doubles_nothing(cluster: Any, tmp_path: Path) -> None:
         ended.set()
         thread.join()
         pool.close()
-    assert_same(found, joined(list(measuring(proxy, InProcess(resolve(plain))).in_order(genomes))))
+    assert_same(found, joined(list(measuring(named("plain"), InProcess(resolve(plain))).in_order(genomes))))
     assert sum(kills) >= 20
 
 
