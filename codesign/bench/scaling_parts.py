@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-import codesign
 from codesign import record
 from codesign.accuracy.checked import FunctionProxy
 from codesign.accuracy.proxy import Quality
@@ -18,6 +17,7 @@ from codesign.bench import Figures
 from codesign.cost import technology
 from codesign.design import ModelShape
 from codesign.evaluation import Evaluations, make_evaluator
+from codesign.optimize.loop import search
 from codesign.optimize.ray_pool import RayPool, RaySettings
 from codesign.record import one_batch
 from codesign.space_file import read_space
@@ -140,7 +140,7 @@ def design_seconds() -> float:
     with tempfile.TemporaryDirectory() as directory:
         for budget in (500, 500, 2500):  # the first compiles
             start = time.perf_counter()
-            codesign.search(
+            search(
                 "survey_lm",
                 "gemmini_40nm",
                 proxy=Sleep(0.0),
