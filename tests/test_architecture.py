@@ -13,7 +13,7 @@ PACKAGE = ROOT / "codesign"
 
 # From the bottom up; a module may import from its own layer and those below. Packages stand for all their modules.
 LAYERS = (
-    ("errors", "design", "files", "lines"),
+    ("errors", "cluster", "design", "files", "lines"),
     ("layer_fields", "checks", "describe", "design_file", "huggingface", "huggingface_configs", "huggingface_kinds"),
     ("operations", "workload", "parameters"),
     ("genes", "space", "space_size", "space_tables", "space_file"),
@@ -67,7 +67,7 @@ CONFINED = {
     "typer": ("cli",),
     "rich": ("terminal",),
     "scipy": ("accuracy", "bench", "optimize"),
-    "ray": ("training",),
+    "ray": ("cluster", "training", "optimize", "bench"),
     "optuna": ("optimize",),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -40,7 +41,7 @@ class Remembering:
 
     def predict(self, shape: ModelShape) -> Quality:
         """Return what is known and ask for the rest, each distinct shape once, in the order of their first row."""
-        keys = self._keys(shape)
+        keys = self.keys(shape)
         missing = {key: row for row, key in reversed(list(enumerate(keys))) if key not in self.answers}
         if missing:
             rows = np.array(sorted(missing.values()), dtype=np.int64)
@@ -52,17 +53,17 @@ class Remembering:
         """Keep the quality of n shapes, such as those of a record."""
         self.metric[:] = [quality.metric]
         columns = (quality.value, quality.log_standard_error, quality.extrapolated)
-        for key, *answer in zip(self._keys(shape), *(column.tolist() for column in columns), strict=True):
+        for key, *answer in zip(self.keys(shape), *(column.tolist() for column in columns), strict=True):
             self.answers[key] = tuple(answer)
 
     def recall(self, shape: ModelShape) -> FloatArray:
         """(n,) the quality of shapes that are known; NaN where one is not. Asks nobody."""
         unknown: Answer = (np.nan, np.nan, False)
-        return np.array([self.answers.get(key, unknown)[0] for key in self._keys(shape)], dtype=np.float64)
+        return np.array([self.answers.get(key, unknown)[0] for key in self.keys(shape)], dtype=np.float64)
 
     def first_rows(self, shape: ModelShape) -> IntArray:
         """Return the row of each distinct shape where it comes first, ascending."""
-        first = {key: row for row, key in reversed(list(enumerate(self._keys(shape))))}
+        first = {key: row for row, key in reversed(list(enumerate(self.keys(shape))))}
         return np.array(sorted(first.values()), dtype=np.int64)
 
     def compare(self, shape: ModelShape, baseline: ModelShape, errors: Errors | None = None) -> FloatArray:
@@ -74,7 +75,7 @@ class Remembering:
         dearer = full_rung(self.proxy)
         return None if dearer is None else Remembering(dearer)
 
-    def _keys(self, shape: ModelShape) -> list[bytes]:
+    def keys(self, shape: ModelShape) -> list[bytes]:
         """Return the names and values of what is read, a key a design; densities are told apart by their bits."""
         if unknown := self.reads - SHAPE_GENES:
             raise ProxyError(
@@ -84,5 +85,6 @@ class Remembering:
         columns = {"layers": shape.layers, "hidden": shape.hidden} | shape.layer_columns()
         names = sorted(self.reads & columns.keys())
         values = [columns[name].view(np.int64) if name in DENSITIES else columns[name] for name in names]
-        rows = np.ascontiguousarray(np.concatenate([column.reshape(len(shape), -1) for column in values], axis=1))
+        flat = [column.reshape(len(shape), math.prod(column.shape[1:])) for column in values]
+        rows = np.ascontiguousarray(np.concatenate(flat, axis=1))
         return [" ".join(names).encode() + row.tobytes() for row in rows]

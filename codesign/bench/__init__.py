@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -42,20 +43,6 @@ def validation_figures(data: Path, _options: BenchOptions) -> Figures:
     return cost_validation.run(data)
 
 
-def survey_figures(_data: Path, _options: BenchOptions) -> Figures:
-    """The survey's analytical model beside its Tab. 3, 5, 10, 11 and Fig. 32; needs no reference data."""
-    from codesign.bench.survey import run
-
-    return run()
-
-
-def sensitivity_figures(_data: Path, _options: BenchOptions) -> Figures:
-    """What buffering, fusion, the whole-model choice, parts and the dataflow change; needs no reference data."""
-    from codesign.bench.sensitivity import run
-
-    return run()
-
-
 def rtl_errors(data: Path, _options: BenchOptions) -> Figures:
     """Calibrated cycles beside RTL, each layer left out of the fit; and the coefficients of the fit."""
     from codesign.bench.rtl import run
@@ -70,13 +57,6 @@ def published_figures(data: Path, _options: BenchOptions) -> Figures:
     return run(data)
 
 
-def training_speed(_data: Path, _options: BenchOptions) -> Figures:
-    """Tokens/s of the sandwich against those of a plain model of the average size, in the same run."""
-    from codesign.bench.training import run
-
-    return run()
-
-
 def network_figures(_data: Path, options: BenchOptions) -> Figures:
     """The shipped elastic network beside n-grams, its screening budget, single heads; layers that shapes share."""
     from codesign.bench.supernet import run
@@ -84,25 +64,11 @@ def network_figures(_data: Path, options: BenchOptions) -> Figures:
     return run(options.table, options.networks)
 
 
-def ladder_figures(_data: Path, _options: BenchOptions) -> Figures:
-    """Searches of sotu_lm with and without screening, at equal numbers of measured designs; takes some minutes."""
-    from codesign.bench.ladder import run
-
-    return run()
-
-
 def record_figures(_data: Path, options: BenchOptions) -> Figures:
     """A large record (--rows): seconds and memory to write it, open it and find its front, beside plain decoding."""
     from codesign.bench.record import run
 
     return run(options.rows)
-
-
-def exit_figures(_data: Path, _options: BenchOptions) -> Figures:
-    """Error of the shipped classifier at every exit, of lines without a network, and what leaving early costs."""
-    from codesign.bench.exits import run
-
-    return run()
 
 
 def answer_lines(_data: Path, options: BenchOptions) -> Figures:
@@ -117,20 +83,6 @@ def pretrained_figures(data: Path, _options: BenchOptions) -> Figures:
     from codesign.bench.pretrained import run
 
     return run(data)
-
-
-def t5_figures(_data: Path, _options: BenchOptions) -> Figures:
-    """The FFNs of T5-Mini: their share, and small T5s trained without them or with merged ones; 6 minutes."""
-    from codesign.bench.t5 import run
-
-    return run()
-
-
-def ngram_lines(_data: Path, _options: BenchOptions) -> Figures:
-    """Sizes of the shipped text and its n-gram perplexities: the line beside every language model figure."""
-    from codesign.bench.text import run
-
-    return run()
 
 
 def score_ranks(data: Path, options: BenchOptions) -> Figures:
@@ -170,26 +122,49 @@ def speed_figures(data: Path, options: BenchOptions) -> Figures:
     return run(data, large=options.large, scalesim_python=options.scalesim_python)
 
 
+PLAIN = {
+    "sensitivity": "What buffering, fusion, the whole-model choice, parts and the dataflow change; needs no data.",
+    "survey": "The survey's analytical model beside its Tab. 3, 5, 10, 11 and Fig. 32; needs no reference data.",
+    "text": "Sizes of the shipped text and its n-gram perplexities: the line beside every language model figure.",
+    "training": "Tokens/s of the sandwich against those of a plain model of the average size, in the same run.",
+    "exits": "Error of the shipped classifier at every exit, of lines without a network, and what leaving early costs.",
+    "t5": "The FFNs of T5-Mini: their share, and small T5s trained without them or with merged ones; 6 minutes.",
+    "ladder": "Searches of sotu_lm with and without screening, at equal numbers of measured designs; some minutes.",
+    "scaling": "Efficiency of 1 and 2 workers on evaluations that sleep; simulated clusters of up to 10,000.",
+}
+"""Benchmarks that take neither data nor options, and what they tell; each is the function `run` of its module."""
+
+
+def _plain(name: str) -> Callable[[Path, BenchOptions], Figures]:
+    def bench(_data: Path, _options: BenchOptions) -> Figures:
+        figures: Figures = import_module(f"codesign.bench.{name}").run()
+        return figures
+
+    bench.__doc__ = PLAIN[name]
+    return bench
+
+
 BENCHES: dict[str, Callable[[Path, BenchOptions], Figures]] = {
     "surrogate": surrogate_errors,
     "cost": cost,
     "cost_validation": validation_figures,
     "cost_speed": speed_figures,
     "peers": peer_ratios,
-    "sensitivity": sensitivity_figures,
-    "survey": survey_figures,
+    "sensitivity": _plain("sensitivity"),
+    "survey": _plain("survey"),
     "rtl": rtl_errors,
-    "text": ngram_lines,
+    "text": _plain("text"),
     "supernet": network_figures,
-    "training": training_speed,
+    "training": _plain("training"),
     "published": published_figures,
     "scores": score_ranks,
     "proxies": proxy_ranks,
-    "exits": exit_figures,
+    "exits": _plain("exits"),
     "answers": answer_lines,
     "pretrained": pretrained_figures,
-    "t5": t5_figures,
-    "ladder": ladder_figures,
+    "t5": _plain("t5"),
+    "ladder": _plain("ladder"),
+    "scaling": _plain("scaling"),
     "record": record_figures,
 }
 

@@ -53,6 +53,8 @@ WITHOUT_DATA = (
     "ladder",
     "proxies",
     "record",
+    "scaling",
+    "search",
     "sensitivity",
     "supernet",
     "survey",

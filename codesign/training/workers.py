@@ -7,7 +7,6 @@ shared file system has to hold where workers are on several machines.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from codesign.cluster import connected
 from codesign.elastic import saved
 from codesign.errors import CodesignError, InputError
 from codesign.files import Document
@@ -79,7 +79,7 @@ def train_with_workers(
     batch = asked.recipe.content.batch
     if batch % workers:
         raise InputError(f"workers: expected a divisor of the recipe's batch of {batch} windows, got {workers}")
-    with _cluster(address):  # first: without it, no directory is left behind
+    with connected(address):  # first: without it, no directory is left behind
         if not resume:
             loop.begin(asked.space, asked.recipe, asked.directory, source)
         with _watching(asked.directory, watch, stop) as stopped:
@@ -145,27 +145,6 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     means = torch.split(together, [gradient.numel() for gradient in gradients])
     for gradient, mean in zip(gradients, means, strict=True):
         gradient.copy_(mean.view_as(gradient))
-
-
-@contextmanager
-def _cluster(address: str) -> Iterator[None]:
-    """Be connected to a Ray cluster; one that was started here ends with the training."""
-    try:
-        import ray
-    except ModuleNotFoundError:
-        raise InputError('--workers: the package ray is not installed; python -m pip install "ray[train]"') from None
-    if ray.is_initialized():
-        yield
-        return
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        expected = "'local', 'auto' or the address of a running cluster"
-        raise InputError(f"ray: expected {expected}, got {address!r}: {error}") from None
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 @contextmanager

@@ -1,0 +1,87 @@
+"""Being connected to a Ray cluster; Ray is imported only where a connection is wanted.
+
+An address is "local" (a cluster is started here, and ends with the connection), "auto" (the one that RAY_ADDRESS names
+or that runs on this machine, as under `ray job submit` and `ray symmetric-run`), or HOST:PORT.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from codesign.errors import InputError
+
+ANSWERS_WITHIN = 10.0
+"""Seconds in which the port of a cluster has to take a connection. Ray itself would wait for a minute and then end the
+process, past every handler of errors."""
+
+
+class NoClusterError(InputError):
+    """Ray is not installed, or no cluster runs at an address."""
+
+
+@contextmanager
+def connected(address: str, cpus: int | None = None) -> Iterator[None]:
+    """Be connected to a Ray cluster; a connection that is there already is used, and left as it is.
+
+    Args:
+        address: see above.
+        cpus: cores that a cluster started here may use; all of the machine if None.
+
+    Raises:
+        NoClusterError: the package is not installed, or no cluster runs there.
+        InputError: the cluster refuses the connection, or runs other versions.
+    """
+    try:
+        import ray
+    except ModuleNotFoundError:
+        raise NoClusterError('the package ray is not installed; python -m pip install "ray[train]"') from None
+    if ray.is_initialized():
+        yield
+        return
+    _check_listening(os.environ.get("RAY_ADDRESS", "") if address == "auto" else address)
+    _keep_quiet()
+    here: dict[str, Any] = {"num_cpus": cpus, "include_dashboard": False} if address == "local" else {}
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False, **here)
+    except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
+        raise _refusal(address, error) from None
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _check_listening(address: str) -> None:
+    """Refuse HOST:PORT where nothing listens."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit() or "://" in address:
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), ANSWERS_WITHIN).close()
+    except (OSError, OverflowError) as error:
+        raise NoClusterError(f"ray: no cluster answers at {address}: {error}") from None
+
+
+def _keep_quiet() -> None:
+    """Keep Ray from printing a paragraph for each dead worker: to standard output, amid what `--json` prints."""
+    from ray._private import worker
+
+    with suppress(AttributeError):  # another version of Ray
+        worker.print_to_stdstream = lambda *_, **__: None
+
+
+def _refusal(address: str, error: Exception) -> InputError:
+    if "Version mismatch" in str(error):
+        return InputError(
+            f"ray: the cluster at {address!r} and this process have different versions of Ray or Python; install the "
+            f"same on all machines: {error}"
+        )
+    if type(error).__name__ == "AuthenticationError":
+        return InputError(f"ray: the cluster at {address!r} does not accept this process's token: {error}")
+    expected = "'local', 'auto' or the address of a running cluster"
+    return NoClusterError(f"ray: expected {expected}, got {address!r}: {error}")
