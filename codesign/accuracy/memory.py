@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from codesign.accuracy.identity import identity_of
 from codesign.accuracy.protocol import SHAPE_GENES, Errors, Proxy, Quality, full_rung
 from codesign.design import Family, FloatArray, IntArray, ModelShape
 from codesign.errors import ProxyError
@@ -73,6 +74,10 @@ class Remembering:
         """See `Laddered`; the dearer rung remembers its own answers."""
         dearer = full_rung(self.proxy)
         return None if dearer is None else Remembering(dearer)
+
+    def identity(self) -> str | None:
+        """See `identity_of`."""
+        return identity_of(self.proxy)
 
     def _keys(self, shape: ModelShape) -> list[bytes]:
         """Return the names and values of what is read, a key a design; densities are told apart by their bits."""

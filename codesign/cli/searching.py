@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from codesign.cli.options import AsJson, CostModel, Fidelity, RunDirectory, Space, TimeFidelity, app, print_json
+from codesign.cli.options import AsJson, Cache, CostModel, Fidelity, RunDirectory, Space, TimeFidelity, app, print_json
 from codesign.errors import InputError
 
 
@@ -29,6 +29,7 @@ def search(
     population: Annotated[int, typer.Option(help="Designs a generation.")] = 100,
     seed: Annotated[int, typer.Option(help="The search is a function of its inputs and this number.")] = 0,
     run: Annotated[Path | None, typer.Option(help="New directory for the run [default: runs/SPACE-COST-NNN].")] = None,
+    cache: Cache = None,
     as_json: AsJson = False,
 ) -> None:
     """Search a space under a cost model; record the run, print its front, write its report."""
@@ -50,6 +51,7 @@ def search(
                 population=population,
                 seed=seed,
                 directory=run,
+                cache=cache,
                 watch=keep(watch),
             )
         )
@@ -60,6 +62,7 @@ def search(
 def resume(
     run: RunDirectory,
     budget: Annotated[int | None, typer.Option(help="Extend the run to this many evaluations.")] = None,
+    cache: Cache = None,
     as_json: AsJson = False,
 ) -> None:
     """Continue an interrupted run, or extend a finished one; the record is that of an undisturbed search."""
@@ -69,7 +72,7 @@ def resume(
     from codesign.run import open_run
 
     with terminal.search_progress(budget or open_run(run).manifest.budget) as watch:
-        found = interruptible(lambda keep: loop.resume(run, budget=budget, watch=keep(watch)))
+        found = interruptible(lambda keep: loop.resume(run, budget=budget, cache=cache, watch=keep(watch)))
     _finish(found, as_json)
 
 

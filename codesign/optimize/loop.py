@@ -18,6 +18,7 @@ import numpy as np
 
 from codesign import __version__, files, record
 from codesign import run as runs
+from codesign.accuracy.cache import cache_directory, cached
 from codesign.accuracy.proxy import Proxy, resolve
 from codesign.cost import technology as technologies
 from codesign.cost.prepare import Fidelity
@@ -63,6 +64,7 @@ def search(
     population: int = DEFAULT_POPULATION,
     seed: int = 0,
     directory: str | Path | None = None,
+    cache: str | Path | None = None,
     watch: Watcher | None = None,
 ) -> Run:
     """Search a space and return the run.
@@ -80,6 +82,7 @@ def search(
         population: designs a generation.
         seed: the search is a function of its inputs and this number.
         directory: where the run is recorded; a new directory under runs/ if absent.
+        cache: directory of answers that runs share, or "none"; if absent $CODESIGN_CACHE, else the user's cache.
         watch: called at the start and after each batch.
 
     Raises:
@@ -94,7 +97,7 @@ def search(
         path = Path(scenario)
         scenario_document = files.parse(files.read_text(path), path.stem, str(path), ScenarioFile)
         space_in_use = in_scenario(space_in_use, scenario_document)
-    found = resolve(space_in_use.proxy if proxy is None else proxy)
+    found = cached(resolve(space_in_use.proxy if proxy is None else proxy), cache_directory(cache))
     evaluator = make_evaluator(space_in_use, cost_document.content, found, fidelity)
     quality = evaluator.proxy.predict(space_in_use.baseline.shape).metric
     screen = space_in_use.screen if screen is None and proxy is None else screen
@@ -121,20 +124,28 @@ def search(
         return _loop(runs.open_run(where), evaluator, watch or _nobody)
 
 
-def resume(directory: str | Path, *, budget: int | None = None, proxy: Any = None, watch: Watcher | None = None) -> Run:
+def resume(
+    directory: str | Path,
+    *,
+    budget: int | None = None,
+    proxy: Any = None,
+    cache: str | Path | None = None,
+    watch: Watcher | None = None,
+) -> Run:
     """Continue an interrupted search, or extend a finished one.
 
     Args:
         directory: of the run.
         budget: a larger number of evaluations than the run was started with.
         proxy: the proxy object, where the run was started with one that cannot be found by its name.
+        cache: directory of answers that runs share, see `search`.
         watch: called at the start and after each batch.
 
     Raises:
         RunError: no run there, a smaller budget, or a record that this version of the code would not have made.
     """
     opened = runs.open_run(Path(directory))
-    found = same_proxy(opened, proxy)
+    found = cached(same_proxy(opened, proxy), cache_directory(cache))
     evaluator = make_evaluator(opened.space, opened.technology, found, opened.manifest.fidelity)
     check_same_answers(opened, evaluator)
     with record.writing(opened.directory):
