@@ -94,8 +94,11 @@ class Trained:
         return self
 
     def identity(self) -> str:
-        """Return the hash of the recipe and of its text as numbers, which is read for it."""
-        return digest(msgspec.json.encode(self.recipe), self._text.digest())
+        """Return the hash of the recipe and of its text, which is read for it."""
+        from codesign.training.data import documents_of
+
+        text = documents_of(self.recipe.text)
+        return digest(msgspec.json.encode(self.recipe), *text.train, *text.validation)
 
     @cached_property
     def recipe(self) -> Recipe:
