@@ -29,6 +29,14 @@ class InputText(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     text: str
 
 
+class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The run whose designs and qualities another one took over."""
+
+    name: str
+    sha256: str
+    """Of its evaluations.jsonl."""
+
+
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The content of run.json."""
 
@@ -52,6 +60,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     population: Annotated[int, Meta(ge=2)]
     seed: Annotated[int, Meta(ge=0)]
     budget: Annotated[int, Meta(ge=1)]
+    recosted_from: Source | None = None
+    """Where the designs come from, if they were not searched under this cost model."""
 
 
 def read_manifest(directory: Path) -> Manifest:

@@ -27,6 +27,7 @@ LAYERS = (
         "select",
         "picks",
         "fitting",
+        "recosting",
         "estimates",
         "report",
         "export",

@@ -142,3 +142,28 @@ def header_of(path: Path) -> Header | None:
     except (OSError, ValueError, msgspec.DecodeError):
         return None
     return line if isinstance(line, Header) else None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is in one file."""
+
+    path: Path
+    header: Header
+    answers: int
+    """Whole lines besides the first; comparisons count too."""
+    bytes: int
+
+
+def kept_in(directory: Path) -> list[Kept]:
+    """Return the files of answers in a directory, by their names; other files are left out.
+
+    Raises:
+        OSError: one cannot be read.
+    """
+    found = []
+    for path in sorted(directory.glob(f"*{SUFFIX}")):
+        if header := header_of(path):
+            lines = sum(block.count(b"\n") for block in whole_blocks(path))
+            found.append(Kept(path, header, lines - 1, path.stat().st_size))
+    return found

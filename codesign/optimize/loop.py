@@ -27,7 +27,7 @@ from codesign.errors import InputError, ProxyError, RunError
 from codesign.evaluation import Evaluations, Evaluator, make_evaluator
 from codesign.optimize import remeasure
 from codesign.optimize.algorithms import Choose, make_algorithm
-from codesign.optimize.replay import check_replay, check_same_answers, same_proxy
+from codesign.optimize.replay import check_budget, check_replay, check_same_answers, same_proxy
 from codesign.optimize.screening import NO_SCREEN, Screen, make_screen
 from codesign.record import one_batch
 from codesign.run import Manifest, Run
@@ -171,9 +171,7 @@ def new_directory(parent: Path, manifest: Manifest) -> Path:
 
 
 def _with_budget(run: Run, budget: int) -> Run:
-    done = len(run.evaluations)
-    if budget < done:
-        raise RunError(f"{run.directory}: budget: expected at least the {done} evaluations already made, got {budget}")
+    check_budget(run, budget)
     manifest = Manifest(**{f: getattr(run.manifest, f) for f in Manifest.__struct_fields__} | {"budget": budget})
     runs.write_manifest(run.directory, manifest)
     return runs.open_run(run.directory)
@@ -187,7 +185,9 @@ def _loop(run: Run, evaluator: Evaluator, watch: Watcher) -> Run:
     recorded = len(run.evaluations)
     evaluator.remember(run.evaluations, run.manifest.quality)
     watch(Progress(run, recorded, ""))
-    run, ended = _searched(run, evaluator, lambda now, why: watch(Progress(now, recorded, why)))
+    run, ended = run, "recosted"
+    if run.manifest.recosted_from is None:
+        run, ended = _searched(run, evaluator, lambda now, why: watch(Progress(now, recorded, why)))
     return remeasure.complete(run, evaluator, lambda now: watch(Progress(now, recorded, ended)))
 
 
