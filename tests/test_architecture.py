@@ -57,7 +57,7 @@ CONFINED = {
     "rich": ("terminal",),
     "scipy": ("accuracy", "bench"),
     "ray": ("training",),
-    "optuna": (),
+    "optuna": ("export", "optimize"),
 }
 
 
