@@ -35,7 +35,7 @@ def recost(
 
 @app.command(epilog="Example: codesign cache")
 def cache(
-    directory: Cache = None,
+    cache: Cache = None,
     clear: Annotated[bool, typer.Option("--clear", help="Remove all answers.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -43,7 +43,7 @@ def cache(
     from codesign.accuracy.answers import kept_in
     from codesign.accuracy.cache import cache_directory
 
-    place = cache_directory(directory)
+    place = cache_directory(cache)
     kept = [] if place is None else kept_in(place)
     if clear:
         for one in kept:
