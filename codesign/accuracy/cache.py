@@ -42,7 +42,7 @@ LIBRARIES = ("numpy", "torch")
 def cache_directory(given: str | Path | None = None) -> Path | None:
     """Return where answers are kept: as given, else $CODESIGN_CACHE, else the user's cache; None for "none"."""
     wanted = given if given is not None else os.environ.get(VARIABLE) or _of_user()
-    return None if wanted is None or str(wanted) == NO_CACHE else Path(wanted)
+    return None if wanted is None or str(wanted) == NO_CACHE else Path(wanted).expanduser().absolute()
 
 
 def cached(proxy: Proxy, directory: Path | None) -> Proxy:
@@ -128,6 +128,10 @@ class Cached:
     def identity(self) -> str | None:
         """See `identity_of`."""
         return identity_of(self.proxy)
+
+    def __reduce__(self) -> tuple[type[Cached], tuple[Proxy, Path]]:
+        """A copy in another process reads for itself."""
+        return Cached, (self.proxy, self.directory)
 
     @cached_property
     def answers(self) -> AnswerFile | None:

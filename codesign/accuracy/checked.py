@@ -72,7 +72,7 @@ class Checked:
 
     def identity(self) -> str | None:
         """See `identity_of`; two kinds of proxies that say the same of themselves are told apart."""
-        found, kind = identity_of(self.proxy), type(self.proxy)
+        found, kind = _asked(self.name, identity_of, self.proxy), type(self.proxy)
         return None if found is None else digest(f"{kind.__module__}:{kind.__qualname__}", found)
 
 

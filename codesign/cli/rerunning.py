@@ -55,4 +55,4 @@ def cache(
         return
     typer.echo("no cache" if place is None else f"{place}{' (cleared)' if clear else ''}")
     for one in kept:
-        typer.echo(f"  {one.header.name:<40} {one.answers:>9,} answers  {one.bytes / 1e6:>9.1f} MB")
+        typer.echo(f"  {one.header.name:<40} {one.answers:>9,} answers  {one.bytes / 1e6:>9.1f} MB  {one.path.name}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -135,6 +136,17 @@ def test_another_identity_is_asked_anew(tmp_path: Path) -> None:
             assert str(rows(found)) == str(rows(Dear(says=says).predict(shapes(1))))
         assert proxy.total() == 30
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_copy_in_another_process_reads_for_itself(tmp_path: Path) -> None:
+    """What is sent to a worker is the proxy and the place, not all that was read."""
+    kept = Cached(resolve(Dear()), tmp_path)
+    size = len(pickle.dumps(kept))
+    kept.predict(shapes(1))
+    copy = pickle.loads(pickle.dumps(kept))
+    assert len(pickle.dumps(Cached(resolve(Dear()), tmp_path))) == size
+    assert "answers" not in vars(copy)
+    assert str(rows(copy.predict(shapes(1)))) == str(rows(kept.predict(shapes(1))))
 
 
 def test_failures_are_not_kept(tmp_path: Path) -> None:
