@@ -50,6 +50,11 @@ def cached(proxy: Proxy, directory: Path | None) -> Proxy:
     return proxy if directory is None or is_law(proxy.name) else Cached(proxy, directory)
 
 
+def uncached(proxy: Proxy) -> Proxy:
+    """Return the proxy that measures: for who times it, or sends it to workers."""
+    return proxy.proxy if isinstance(proxy, Cached) else proxy
+
+
 @dataclass(frozen=True)
 class Cached:
     """Another proxy; asked only for what is not on disk, whose answers are then put there. Failures are not kept."""

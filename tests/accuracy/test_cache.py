@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import codesign
 from codesign.accuracy import cache
-from codesign.accuracy.cache import Cached, cache_directory, cached, keys_of
+from codesign.accuracy.cache import Cached, cache_directory, cached, keys_of, uncached
 from codesign.accuracy.protocol import SHAPE_GENES, Errors, Quality
 from codesign.accuracy.proxy import resolve
 from codesign.design import FloatArray, ModelShape
@@ -165,7 +165,8 @@ def test_what_is_cheap_or_unknown_is_not_kept(tmp_path: Path, monkeypatch: pytes
     for proxy in ("surrogate", "published_mnli"):
         assert cached(resolve(proxy), tmp_path).name == proxy
         assert not isinstance(cached(resolve(proxy), tmp_path), Cached)
-    assert cached(resolve(Dear()), None).name == "own"
+    plain = resolve(Dear())
+    assert cached(plain, None) is uncached(plain) is uncached(cached(plain, tmp_path)) is plain
     cached(resolve(lambda shape: {"loss": shape.hidden * 1.0}), tmp_path).predict(shapes(1))
     monkeypatch.setattr(cache, "WORTH_S", 1e9)
     quick = cached(resolve(Dear()), tmp_path)
