@@ -16,7 +16,7 @@ from pathlib import Path
 
 from codesign.errors import CodesignError
 
-BLOCK = 1 << 20
+BLOCK = 1 << 19
 """Bytes that are read at once; lines that are read so are decoded soon, while they are in the processor's caches."""
 
 SEAL = b',"crc32":"%08x"}'

@@ -35,6 +35,10 @@ class Remembering:
         """See `Proxy`."""
         return self.proxy.reads
 
+    def identity(self) -> str | None:
+        """See `identity_of`."""
+        return identity_of(self.proxy)
+
     def check(self, family: Family, choices: Mapping[str, tuple[float, ...]]) -> None:
         """See `Proxy`."""
         self.proxy.check(family, choices)
@@ -74,10 +78,6 @@ class Remembering:
         """See `Laddered`; the dearer rung remembers its own answers."""
         dearer = full_rung(self.proxy)
         return None if dearer is None else Remembering(dearer)
-
-    def identity(self) -> str | None:
-        """See `identity_of`."""
-        return identity_of(self.proxy)
 
     def _keys(self, shape: ModelShape) -> list[bytes]:
         """Return the names and values of what is read, a key a design; densities are told apart by their bits."""

@@ -14,10 +14,10 @@ from codesign.errors import CodesignError
 # Each import adds its verbs, and --help lists them in this order.
 # isort: off
 from codesign.cli import searching as searching
-from codesign.cli import rerunning as rerunning
 from codesign.cli import costing as costing
 from codesign.cli import training as training
 from codesign.cli import pruning as pruning
+from codesign.cli import rerunning as rerunning
 from codesign.cli import products as products
 # isort: on
 
