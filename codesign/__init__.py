@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from codesign.errors import CodesignError as CodesignError
     from codesign.optimize.loop import resume as resume
     from codesign.optimize.loop import search as search
+    from codesign.recosting import recost as recost
     from codesign.run import Run as Run
     from codesign.run import open_run as open_run
 
 _PUBLIC = {
     "search": "codesign.optimize.loop",
     "resume": "codesign.optimize.loop",
+    "recost": "codesign.recosting",
     "open_run": "codesign.run",
     "Run": "codesign.run",
     "Quality": "codesign.accuracy.proxy",

@@ -17,7 +17,6 @@ from codesign.cost.prepare import Fidelity
 from codesign.cost.technology import Technology, check
 from codesign.errors import RunError
 from codesign.files import Document, convert, parse
-from codesign.record import EVALUATIONS
 from codesign.space import SearchSpace
 from codesign.space_file import ScenarioFile, in_scenario, parse_space
 
@@ -71,6 +70,14 @@ class Fork(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """Taken over from it."""
 
 
+class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The run whose designs and qualities another one took over."""
+
+    name: str
+    sha256: str
+    """Of its evaluations.jsonl."""
+
+
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The content of run.json."""
 
@@ -101,6 +108,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Designs asked for at once; the population in runs that do not say."""
     stop: Stop | None = None
     warm_start: WarmStart | None = None
+    recosted_from: Source | None = None
+    """Where the designs come from, if they were not searched under this cost model."""
 
     @property
     def asked_at_once(self) -> int:
@@ -212,47 +221,3 @@ def recorded_inputs(directory: Path, manifest: Manifest) -> tuple[SearchSpace, T
         space = in_scenario(space, other)
     model = parse(manifest.cost_model.text, manifest.cost_model.name, origin + "cost_model", Technology)
     return space, check(model).content
-
-
-def check_continuable(directory: Path, manifest: Manifest) -> None:
-    """Refuse to append to a run of an older format.
-
-    Raises:
-        RunError: it is of one.
-    """
-    if manifest.format != FORMAT:
-        raise RunError(
-            f"{directory}: expected a run of format {FORMAT}, got format {manifest.format}, written by codesign "
-            f"{manifest.codesign_version} or older; its front can be read, but it cannot be continued: search anew, "
-            f"or begin with what it found: codesign search SPACE COST --warm-start {directory}"
-        )
-
-
-def refuse_occupied(directory: Path, manifest: Manifest) -> None:
-    """Refuse a directory that holds more than what a start leaves that was stopped before run.json was whole.
-
-    Raises:
-        RunError: it holds something else; names it, or says how the run there differs.
-        OSError: it cannot be read.
-    """
-    if (directory / MANIFEST).exists():
-        raise RunError(_explain_occupied(directory, manifest))
-    for path in directory.iterdir():
-        abandoned = path.name == TEMPORARY or (path.name == EVALUATIONS and not path.stat().st_size)
-        if not abandoned:
-            raise RunError(f"{directory}: expected a new or empty directory for the run; it holds {path.name}")
-
-
-def _explain_occupied(directory: Path, wanted: Manifest) -> str:
-    there = read_manifest(directory)
-    fields = ["space", "cost_model", "scenario", "proxy", "screen", "fidelity", "algorithm", "population", "seed"]
-    fields += ["batch", "stop", "warm_start"]
-    differences = [
-        f"{field} {brief(getattr(there, field))} instead of {brief(getattr(wanted, field))}"
-        for field in fields
-        if getattr(there, field) != getattr(wanted, field)
-    ]
-    if differences:
-        return f"{directory}: already holds another run: {'; '.join(differences)}; give a new directory with --run"
-    more = f" --budget {wanted.budget}" if wanted.budget > there.budget else ""
-    return f"{directory}: already holds this very run; continue it with: codesign resume {directory}{more}"

@@ -11,7 +11,7 @@ from codesign import select
 from codesign.comparison import check_comparable
 from codesign.design import IntArray
 from codesign.errors import InputError
-from codesign.export import ExportContext, export
+from codesign.export import RUN_EXPORTERS, ExportContext, export, write
 from codesign.front import non_dominated
 from codesign.run import Run
 from codesign.tables import design_record, select_columns
@@ -77,6 +77,25 @@ def pick_id(run: Run, wish: str) -> int:
     ids = every if wish.strip().isdecimal() else every[run.comparable]
     columns, baseline = select_columns(run, ids)
     return select.pick(wish, columns, baseline, run.knee)
+
+
+def export_run(run: Run, wish: str, formats: list[str], directory: Path) -> list[Path]:
+    """Export one design of a run, or all where a format is of runs; return the files written.
+
+    Args:
+        run: the run.
+        wish: which design, see `pick_id`; formats of runs do not read it.
+        formats: names of EXPORTERS and RUN_EXPORTERS.
+        directory: where the files are written; one that is refused may leave those of earlier formats.
+
+    Raises:
+        CodesignError: see `export`.
+    """
+    names = [name.strip() for name in formats]
+    whole = [RUN_EXPORTERS[name](run) for name in names if name in RUN_EXPORTERS]
+    rest = [name for name in names if name not in RUN_EXPORTERS]
+    written = export_pick(run, wish, rest, directory) if rest else []
+    return written + (write(whole, directory) if whole else [])
 
 
 def export_pick(run: Run, wish: str, formats: list[str], directory: Path) -> list[Path]:

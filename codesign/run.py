@@ -30,12 +30,13 @@ from codesign.evaluation import Evaluations
 from codesign.front import Gain, front_ids, front_volume, gains, knee
 from codesign.manifest import MANIFEST as MANIFEST
 from codesign.manifest import Manifest as Manifest
-from codesign.manifest import check_continuable as check_continuable
 from codesign.manifest import input_text as input_text
-from codesign.manifest import read_manifest, recorded_inputs, refuse_occupied
+from codesign.manifest import read_manifest, recorded_inputs
 from codesign.manifest import sha256 as sha256
 from codesign.manifest import versions as versions
 from codesign.manifest import write_manifest as write_manifest
+from codesign.occupied import check_continuable as check_continuable
+from codesign.occupied import refuse_occupied
 from codesign.record import Asks
 from codesign.record_columns import Reader
 from codesign.remeasured import Remeasured

@@ -20,7 +20,7 @@ def catalogue() -> dict[str, dict[str, str]]:
     """Return names and one-line descriptions of everything that can be named on the command line."""
     from codesign.accuracy.proxy import described as proxies
     from codesign.bench import BENCHES
-    from codesign.export import EXPORTERS
+    from codesign.export import known_formats
     from codesign.optimize.algorithms import ALGORITHMS, DESCRIBED
     from codesign.optimize.screening import SCREENS
 
@@ -34,7 +34,7 @@ def catalogue() -> dict[str, dict[str, str]]:
         "proxies": proxies(),
         "screens": SCREENS,
         "algorithms": {name: _first_line(build.__doc__) for name, build in ALGORITHMS.items()} | DESCRIBED,
-        "export formats": {name: _first_line(render.__doc__) for name, render in EXPORTERS.items()},
+        "export formats": {name: _first_line(render.__doc__) for name, render in known_formats().items()},
         "benchmarks": {name: _first_line(bench.__doc__) for name, bench in BENCHES.items()},
     }
 

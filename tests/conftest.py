@@ -1,9 +1,13 @@
 """Fixtures that several test modules use."""
 
+import os
 import signal
 from pathlib import Path
 
 import pytest
+
+# A test measures what it says; those of the cache name a directory. Commands that tests start inherit it.
+os.environ["CODESIGN_CACHE"] = "none"
 
 _SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 _SHARED_PEERS = _SHARED_DATA.parent / "peers"

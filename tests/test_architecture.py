@@ -39,6 +39,7 @@ LAYERS = (
         "select",
         "picks",
         "fitting",
+        "recosting",
         "estimates",
         "report",
         "export",
@@ -68,7 +69,7 @@ CONFINED = {
     "rich": ("terminal",),
     "scipy": ("accuracy", "bench", "optimize"),
     "ray": ("cluster", "training", "optimize", "bench"),
-    "optuna": ("optimize",),
+    "optuna": ("export", "optimize"),
 }
 
 

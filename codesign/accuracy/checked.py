@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from codesign.accuracy.identity import digest, function_identity, identity_of
 from codesign.accuracy.protocol import SHAPE_GENES, Errors, Proxy, Quality, full_rung
 from codesign.design import BoolArray, Family, FloatArray, ModelShape
 from codesign.errors import CodesignError, ProxyError
@@ -69,6 +70,11 @@ class Checked:
         dearer = full_rung(self.proxy)
         return None if dearer is None else Checked(dearer)
 
+    def identity(self) -> str | None:
+        """See `identity_of`; two kinds of proxies that say the same of themselves are told apart."""
+        found, kind = _asked(self.name, identity_of, self.proxy), type(self.proxy)
+        return None if found is None else digest(f"{kind.__module__}:{kind.__qualname__}", found)
+
 
 @dataclass(frozen=True)
 class FunctionProxy:
@@ -98,6 +104,10 @@ class FunctionProxy:
         """Take both errors as independent: sqrt(error² + baseline error²). Calls the function if they are not known."""
         error, baseline_error = errors or (self._error(shape), self._error(baseline))
         return np.sqrt(error**2 + baseline_error**2)
+
+    def identity(self) -> str | None:
+        """See `function_identity`."""
+        return function_identity(self.name, self.function)
 
     def _error(self, shape: ModelShape) -> FloatArray:
         return validated(self.predict(shape), len(shape), self.name).log_standard_error

@@ -13,6 +13,7 @@ from codesign.accuracy.fitted import Fitted
 from codesign.accuracy.fitted_features import features_of
 from codesign.accuracy.fitted_file import Measured, read, read_measured
 from codesign.accuracy.fitted_genes import unknown_values
+from codesign.accuracy.identity import digest
 from codesign.accuracy.proxy import FITTED_AT, SHAPE_GENES, Errors, Quality
 from codesign.design import Family, FloatArray, ModelShape
 from codesign.errors import ProxyError
@@ -58,6 +59,17 @@ class FittedProxy:
         """Take both errors as independent; what two alike shapes share is not known, so this is an upper bound."""
         error, other = errors or (self._error(shape), self._error(baseline))
         return np.sqrt(error**2 + other**2)
+
+    def identity(self) -> str:
+        """Return the hash of the file.
+
+        Raises:
+            ProxyError: it cannot be read.
+        """
+        try:
+            return digest(self.path.read_bytes())
+        except OSError as error:
+            raise ProxyError(f"proxy {self.name!r}: {self.path}: cannot be read: {error.strerror}") from None
 
     @cached_property
     def fitted(self) -> Fitted:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from codesign.accuracy.identity import identity_of
 from codesign.accuracy.protocol import SHAPE_GENES, Errors, Proxy, Quality, full_rung
 from codesign.design import Family, FloatArray, IntArray, ModelShape
 from codesign.errors import ProxyError
@@ -34,6 +35,10 @@ class Remembering:
     def reads(self) -> frozenset[str]:
         """See `Proxy`."""
         return self.proxy.reads
+
+    def identity(self) -> str | None:
+        """See `identity_of`."""
+        return identity_of(self.proxy)
 
     def check(self, family: Family, choices: Mapping[str, tuple[float, ...]]) -> None:
         """See `Proxy`."""

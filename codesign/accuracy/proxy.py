@@ -91,6 +91,11 @@ def is_supernet(proxy: str) -> bool:
     return BUDGET.sub("", proxy) in SUPERNETS or proxy.startswith(SUPERNET_AT)
 
 
+def is_law(proxy: str) -> bool:
+    """Whether a name is that of an equation with coefficients, whose answers take microseconds."""
+    return proxy in SURROGATES or proxy in PUBLISHED or proxy.startswith(FITTED_AT)
+
+
 def resolve(proxy: str | Callable[[ModelShape], Any] | Proxy) -> Proxy:
     """Return the proxy of a shipped name, a `module:function`, a callable, or a proxy; its predictions are checked.
 

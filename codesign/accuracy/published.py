@@ -18,8 +18,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
+from codesign.accuracy.identity import digest
 from codesign.accuracy.proxy import PUBLISHED, SHAPE_GENES, Errors, Quality
 from codesign.accuracy.published_checks import check_choices, check_family, check_shape
 from codesign.accuracy.published_file import Format, Formats, Method, Step, Task, read_formats, read_task
@@ -95,6 +97,10 @@ class Published:
         shared = ((found.shared - reference.shared) ** 2).sum(axis=1)
         differ = np.any([term.points != reference.terms[name].points for name, term in found.terms.items()], axis=0)
         return np.where(differ, np.sqrt(shared + found.own**2 + reference.own**2), 0.0)
+
+    def identity(self) -> str:
+        """Return the hash of all coefficients."""
+        return digest(*map(msgspec.json.encode, (self.task, self.method, self.formats, self.number_format)))
 
     def terms(self, shape: ModelShape) -> dict[str, Term]:
         """Return the named parts of the scores of n shapes, in points, each with its error and source."""

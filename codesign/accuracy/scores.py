@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from codesign.accuracy.identity import digest
 from codesign.accuracy.proxy import SCORE_AT, SHAPE_GENES, Errors, Quality
 from codesign.accuracy.score_counts import decoder_parameters, flops, non_embedding_parameters
 from codesign.design import BoolArray, Family, FloatArray, ModelShape
@@ -200,6 +201,10 @@ class ScoreProxy:
     ) -> FloatArray:
         """Return NaN: a score has no error estimate."""
         return np.full(len(shape), np.nan)
+
+    def identity(self) -> str:
+        """Return the hash of what is scored; text and equations come with the package."""
+        return digest(self.score, str(self.seed))
 
     def _scored(self, shape: ModelShape, row: int, text: Windows) -> float:
         return SCORES[self.score].of(Candidate(shape.take(np.array([row])), text, self.seed))

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from codesign.accuracy.identity import digest
 from codesign.accuracy.paired import error_of_mean, perplexity
 from codesign.accuracy.proxy import SHAPE_GENES, Errors, Quality
 from codesign.design import BoolArray, Family, FloatArray, IntArray, ModelShape
 from codesign.elastic.architecture import Architecture, check_setting, family_of
 from codesign.elastic.reach import limited
-from codesign.elastic.saved import Card, load, read_card
+from codesign.elastic.saved import Card, contents, load, read_card
 from codesign.elastic.setting import LayerSetting, Setting, check_whole, settings
 from codesign.elastic.trained_choices import is_trained
 from codesign.errors import InputError, ProxyError
@@ -98,6 +99,15 @@ class Supernet:
         if self.window_count >= FULL_WINDOWS:
             return None
         return replace(self, window_count=FULL_WINDOWS, losses={})
+
+    def identity(self) -> str | None:
+        """Return the hash of the network's files and of how much text is read; None of one whose card has no text.
+
+        The card has the hash of the held-out text as numbers; another one is refused before it is measured on.
+        """
+        if not self.card.text_sha256:
+            return None
+        return digest(*contents(self.directory), str(self.window_count))
 
     @cached_property
     def card(self) -> Card:

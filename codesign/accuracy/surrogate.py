@@ -25,6 +25,7 @@ from importlib.resources import files
 import msgspec
 import numpy as np
 
+from codesign.accuracy.identity import digest
 from codesign.accuracy.proxy import INSTEAD, Errors, Quality
 from codesign.design import LAYER_FIELDS, BoolArray, Family, FloatArray, IntArray, ModelShape
 from codesign.errors import ProxyError
@@ -146,6 +147,10 @@ class Surrogate:
         x, x0 = terms(*_counts(shape)), terms(*_counts(baseline))
         error = self.fit.residual_deviation * np.sqrt(2 + spread(x - x0, np.array(self.fit.covariance)))
         return np.where(_same(shape, baseline), 0.0, error)
+
+    def identity(self) -> str:
+        """Return the hash of the fit."""
+        return digest(msgspec.json.encode(self.fit))
 
     def _check_family(self, family: Family) -> None:
         if family.stacks != ("decoder",):

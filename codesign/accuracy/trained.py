@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
+from codesign.accuracy.identity import digest
 from codesign.accuracy.paired import error_of_mean, perplexity
 from codesign.accuracy.proxy import SHAPE_GENES, TRAINED_AT, Errors, Quality
 from codesign.accuracy.supernet import whole_spans
@@ -90,6 +92,13 @@ class Trained:
     def full(self) -> Trained:
         """Return itself: nothing is dearer, but the noise within the front is recorded, and reading trains nothing."""
         return self
+
+    def identity(self) -> str:
+        """Return the hash of the recipe and of its text, which is read for it."""
+        from codesign.training.data import documents_of
+
+        text = documents_of(self.recipe.text)
+        return digest(msgspec.json.encode(self.recipe), *text.train, *text.validation)
 
     @cached_property
     def recipe(self) -> Recipe:

@@ -18,6 +18,7 @@ from codesign.cli import watching as watching
 from codesign.cli import costing as costing
 from codesign.cli import training as training
 from codesign.cli import pruning as pruning
+from codesign.cli import rerunning as rerunning
 from codesign.cli import products as products
 # isort: on
 

@@ -31,6 +31,12 @@ RunDirectory = Annotated[Path, typer.Argument(metavar="RUN", help="Directory of 
 TimeFidelity = Annotated[
     Fidelity, typer.Option(help="Time: ideal = roofline, Timeloop's assumptions; calibrated = as RTL.")
 ]
+Cache = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR|none", help="Answers that runs share [default: $CODESIGN_CACHE, else ~/.cache/codesign/answers]."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

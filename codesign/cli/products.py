@@ -20,11 +20,11 @@ def export(
     pick: Annotated[str, typer.Option(help="knee, an id, or 'min COLUMN where CONDITION'.")] = "knee",
     formats: Annotated[str, typer.Option("--format", help="Comma-separated formats.")] = "json",
 ) -> None:
-    """Write one design of a run in the words of other tools."""
-    from codesign.picks import export_pick
+    """Write one design of a run, or all of it (optuna), in the words of other tools."""
+    from codesign.picks import export_run
     from codesign.run import open_run
 
-    for path in export_pick(open_run(run), pick, formats.split(","), to):
+    for path in export_run(open_run(run), pick, formats.split(","), to):
         typer.echo(path)
 
 

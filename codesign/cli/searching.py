@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from codesign.cli.options import AsJson, CostModel, Fidelity, RunDirectory, Space, TimeFidelity, app, print_json
+from codesign.cli.options import AsJson, Cache, CostModel, Fidelity, RunDirectory, Space, TimeFidelity, app, print_json
 from codesign.errors import InputError
 
 
@@ -39,6 +39,7 @@ def search(
         list[Path] | None, typer.Option(help="An earlier run, whose best designs are evaluated first; repeatable.")
     ] = None,
     run: Annotated[Path | None, typer.Option(help="New directory for the run [default: runs/SPACE-COST-NNN].")] = None,
+    cache: Cache = None,
     as_json: AsJson = False,
 ) -> None:
     """Search a space under a cost model; record the run, print its front, write its report."""
@@ -64,6 +65,7 @@ def search(
                 plateau=plateau,
                 warm_start=warm_start or (),
                 directory=run,
+                cache=cache,
                 watch=keep(watch),
             )
         )
@@ -79,6 +81,7 @@ def resume(
     fork: Annotated[
         Path | None, typer.Option(help="New run that takes over the evaluations and goes on under today's code.")
     ] = None,
+    cache: Cache = None,
     as_json: AsJson = False,
 ) -> None:
     """Continue an interrupted run, or extend a finished one; the record is that of an undisturbed search."""
@@ -90,7 +93,7 @@ def resume(
     with terminal.search_progress(budget or open_run(run).manifest.budget) as watch:
         found = interruptible(
             lambda keep: loop.resume(
-                run, budget=budget, patience=patience, plateau=plateau, fork=fork, watch=keep(watch)
+                run, budget=budget, patience=patience, plateau=plateau, fork=fork, cache=cache, watch=keep(watch)
             )
         )
     _finish(found, as_json)

@@ -110,6 +110,15 @@ def load(directory: Path) -> tuple[Elastic, Card]:
     return model.eval().requires_grad_(requires_grad=False), card
 
 
+def contents(directory: Path) -> tuple[bytes, bytes]:
+    """Return the two files of a network, weights and card, as they are.
+
+    Raises:
+        InputError: one is missing or cannot be read.
+    """
+    return _read(directory / WEIGHTS), _read(directory / CARD)
+
+
 def read_card(directory: Path) -> Card:
     """Read what a network is, without its weights.
 

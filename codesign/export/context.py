@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from codesign.design import Design, Scenario
+from codesign.run import Run
 
 Files = Mapping[str, bytes]
 """Content by relative path, with forward slashes; exporters do not touch the disk."""
@@ -33,4 +34,12 @@ class Exporter(Protocol):
 
     def __call__(self, design: Design, context: ExportContext, /) -> Files:
         """Return the files of one design (n = 1), or raise a CodesignError that says why there are none."""
+        ...
+
+
+class RunExporter(Protocol):
+    """Writes all designs of a run in the words of another tool."""
+
+    def __call__(self, run: Run, /) -> Files:
+        """Return the files of a run, or raise a CodesignError that says why there are none."""
         ...

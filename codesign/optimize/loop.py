@@ -14,6 +14,7 @@ import numpy as np
 from codesign import __version__, files, record
 from codesign import manifest as manifests
 from codesign import run as runs
+from codesign.accuracy.cache import cache_directory, cached
 from codesign.accuracy.proxy import Proxy, resolve
 from codesign.cost import technology as technologies
 from codesign.cost.prepare import Fidelity
@@ -22,7 +23,7 @@ from codesign.evaluation import make_evaluator
 from codesign.manifest import Fork, Stop
 from codesign.optimize import steps, warm
 from codesign.optimize.algorithms import DEFAULT_ALGORITHM, default_population
-from codesign.optimize.replay import check_same_answers, check_same_code, same_proxy
+from codesign.optimize.replay import check_budget, check_same_answers, check_same_code, same_proxy
 from codesign.optimize.screening import NO_SCREEN
 from codesign.optimize.steps import Progress as Progress
 from codesign.optimize.steps import Watcher as Watcher
@@ -53,6 +54,7 @@ def search(
     plateau: float = DEFAULT_PLATEAU,
     warm_start: Sequence[str | Path] = (),
     directory: str | Path | None = None,
+    cache: str | Path | None = None,
     watch: Watcher | None = None,
 ) -> Run:
     """Search a space and return the run.
@@ -74,6 +76,7 @@ def search(
         plateau: what is hardly: by less than this share.
         warm_start: directories of earlier runs, whose best designs are evaluated right after the baseline.
         directory: where the run is recorded; a new directory under runs/ if absent.
+        cache: directory of answers that runs share, or "none"; if absent $CODESIGN_CACHE, else the user's cache.
         watch: called at the start and after each batch.
 
     Raises:
@@ -88,7 +91,7 @@ def search(
         path = Path(scenario)
         scenario_document = files.parse(files.read_text(path), path.stem, str(path), ScenarioFile)
         space_in_use = in_scenario(space_in_use, scenario_document)
-    found = resolve(space_in_use.proxy if proxy is None else proxy)
+    found = cached(resolve(space_in_use.proxy if proxy is None else proxy), cache_directory(cache))
     evaluator = make_evaluator(space_in_use, cost_document.content, found, fidelity)
     quality = evaluator.proxy.predict(space_in_use.baseline.shape).metric
     screen = space_in_use.screen if screen is None and proxy is None else screen
@@ -126,6 +129,7 @@ def resume(
     plateau: float | None = None,
     fork: str | Path | None = None,
     proxy: Any = None,
+    cache: str | Path | None = None,
     watch: Watcher | None = None,
 ) -> Run:
     """Continue an interrupted search, or extend a finished one.
@@ -137,6 +141,7 @@ def resume(
         plateau: another plateau than the run was started with.
         fork: directory of a new run, which takes over the evaluations and goes on under today's code.
         proxy: the proxy object, where the run was started with one that cannot be found by its name.
+        cache: directory of answers that runs share, see `search`.
         watch: called at the start and after each batch.
 
     Raises:
@@ -146,7 +151,7 @@ def resume(
     opened = runs.grown(empty, reader)
     if fork is None:
         runs.check_continuable(opened.directory, opened.manifest)
-    found = same_proxy(opened, proxy)
+    found = cached(same_proxy(opened, proxy), cache_directory(cache))
     evaluator = make_evaluator(opened.space, opened.technology, found, opened.manifest.fidelity)
     check_same_answers(opened, evaluator)
     if fork is not None:
@@ -196,9 +201,9 @@ def _check_numbers(**given: tuple[int, int]) -> None:
 
 def _wanted(run: Run, budget: int | None, patience: int | None, plateau: float | None) -> Manifest:
     """Return the manifest with what the user wants changed."""
-    done, manifest, stop = len(run.evaluations), run.manifest, run.manifest.stop
-    if budget is not None and budget < done:
-        raise RunError(f"{run.directory}: budget: expected at least the {done} evaluations already made, got {budget}")
+    manifest, stop = run.manifest, run.manifest.stop
+    if budget is not None:
+        check_budget(run, budget)
     if plateau is not None and patience is None and stop is None:
         raise InputError(f"{run.directory}: plateau: expected a patience with it; the run was started with none")
     kept_patience, kept_plateau = (stop.patience, stop.plateau) if stop else (None, DEFAULT_PLATEAU)

@@ -42,6 +42,22 @@ def same_proxy(run: Run, given: Any) -> Proxy:
     return found
 
 
+def check_budget(run: Run, budget: int) -> None:
+    """Refuse a budget that is used already, and to extend what was not searched.
+
+    Raises:
+        RunError: says which, and what to do instead.
+    """
+    done = len(run.evaluations)
+    if run.manifest.recosted_from is not None:
+        raise RunError(
+            f"{run.directory}: its designs were found under other costs, so more would not be those of a search; "
+            f"begin one with them: codesign search SPACE COST --warm-start {run.directory}"
+        )
+    if budget < done:
+        raise RunError(f"{run.directory}: budget: expected at least the {done} evaluations already made, got {budget}")
+
+
 def check_same_answers(run: Run, evaluator: Evaluator) -> None:
     """Refuse to continue where the baseline is no longer judged as the record says.
 

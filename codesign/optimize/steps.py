@@ -57,7 +57,9 @@ def to_the_end(run: Run, evaluator: Evaluator, watch: Watcher) -> Run:
     recorded = len(run.evaluations)
     evaluator.remember(run.evaluations, run.manifest.quality)
     watch(Progress(run, recorded, ""))
-    run, ended = _searched(run, evaluator, lambda now, why: watch(Progress(now, recorded, why)))
+    ended = "recosted"
+    if run.manifest.recosted_from is None:
+        run, ended = _searched(run, evaluator, lambda now, why: watch(Progress(now, recorded, why)))
     return remeasure.complete(run, evaluator, lambda now: watch(Progress(now, recorded, ended)))
 
 

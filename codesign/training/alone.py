@@ -23,7 +23,7 @@ from codesign.errors import InputError
 from codesign.training.data import TrainingText, Windows
 from codesign.training.evaluate import Measured, evaluate
 from codesign.training.identity import Identity
-from codesign.training.process import keep_freed_memory
+from codesign.training.process import FREED, keep_freed_memory
 from codesign.training.recipe import Recipe
 from codesign.training.trainer import Step, Trainer, Worker
 
@@ -120,6 +120,7 @@ def train_alone(
     seconds = time.process_time() - start
     chosen = text.validation_windows if windows is None else windows
     measured = evaluate(model, setting, chosen, recipe.evaluation.batch)
+    FREED.bound()
     return TrainedAlone(measured, recipe.steps * recipe.batch * recipe.text.window, seconds)
 
 

@@ -71,7 +71,7 @@ def training_text(table: TextTable, tokenizer: Tokenizer | None = None) -> Train
     Raises:
         InputError: an unknown corpus, or a text too short for the vocabulary or for one window.
     """
-    documents = _corpus(table)
+    documents = documents_of(table)
     for part in ("train", "validation"):
         if not getattr(documents, part):
             raise InputError(f"corpus {table.corpus!r} {table.path}: expected {part} documents, got none")
@@ -89,10 +89,15 @@ def training_text(table: TextTable, tokenizer: Tokenizer | None = None) -> Train
 
 def validation_windows(table: TextTable, tokenizer: Tokenizer) -> Windows:
     """Return the (w, window + 1) windows of the validation text alone, as `training_text` cuts them."""
-    return windows(pack(_corpus(table).validation, tokenizer), table.window)
+    return windows(pack(documents_of(table).validation, tokenizer), table.window)
 
 
-def _corpus(table: TextTable) -> corpus.Corpus:
+def documents_of(table: TextTable) -> corpus.Corpus:
+    """Return the documents of a text in its three parts.
+
+    Raises:
+        InputError: an unknown corpus, a path where none belongs or none where one does, or too few documents.
+    """
     if table.corpus in LOADERS:
         if not table.path:
             raise InputError(f"text.path: expected a file or folder for the loader {table.corpus!r}, got an empty one")

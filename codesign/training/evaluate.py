@@ -19,6 +19,7 @@ from codesign.elastic.setting import Setting
 from codesign.elastic.transformer import Elastic
 from codesign.elastic.weights import weights_of
 from codesign.errors import InputError
+from codesign.training.process import FREED
 
 T = TypeVar("T")
 
@@ -85,13 +86,20 @@ def each_on_a_core(measure: Callable[[Setting], T], settings: Sequence[Setting])
     """Measure several sub-networks, each on one core, as many at a time as there are cores.
 
     Products of this size are too small to share among threads, and threads that wait for each other on busy cores made
-    a search twenty times slower. What is measured does not depend on the number of cores.
+    a search twenty times slower. What is measured does not depend on the number of cores, nor what is in memory on
+    how many were measured.
     """
+
+    def measured(setting: Setting) -> T:
+        found = measure(setting)
+        FREED.bound()
+        return found
+
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with ThreadPoolExecutor(cpu_count() or 1, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            return list(pool.map(measure, settings))
+            return list(pool.map(measured, settings))
     finally:
         torch.set_num_threads(threads)
 

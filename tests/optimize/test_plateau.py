@@ -61,7 +61,7 @@ def test_a_stopped_search_stays_stopped(ended: tuple[Run, Progress], tmp_path: P
 
 
 def test_another_patience_goes_on(ended: tuple[Run, Progress], tmp_path: Path) -> None:
-    """Without the rule the record is that of a search that never had it; with a milder one that of one that had that."""
+    """Without the rule the record is that of a search without it; with a milder one that of one that had that."""
     run, _ = ended
     for name, patience in (("none", 0), ("more", 140)):
         directory = restore(tmp_path / name, record_of(run.directory))

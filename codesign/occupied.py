@@ -1,0 +1,53 @@
+"""Whether a directory can take a run, or more of the run that it holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from codesign.errors import RunError
+from codesign.manifest import FORMAT, MANIFEST, TEMPORARY, Manifest, brief, read_manifest
+from codesign.record import EVALUATIONS
+
+
+def check_continuable(directory: Path, manifest: Manifest) -> None:
+    """Refuse to append to a run of an older format.
+
+    Raises:
+        RunError: it is of one.
+    """
+    if manifest.format != FORMAT:
+        raise RunError(
+            f"{directory}: expected a run of format {FORMAT}, got format {manifest.format}, written by codesign "
+            f"{manifest.codesign_version} or older; its front can be read, but it cannot be continued: search anew, "
+            f"or begin with what it found: codesign search SPACE COST --warm-start {directory}"
+        )
+
+
+def refuse_occupied(directory: Path, manifest: Manifest) -> None:
+    """Refuse a directory that holds more than what a start leaves that was stopped before run.json was whole.
+
+    Raises:
+        RunError: it holds something else; names it, or says how the run there differs.
+        OSError: it cannot be read.
+    """
+    if (directory / MANIFEST).exists():
+        raise RunError(_explain_occupied(directory, manifest))
+    for path in directory.iterdir():
+        abandoned = path.name == TEMPORARY or (path.name == EVALUATIONS and not path.stat().st_size)
+        if not abandoned:
+            raise RunError(f"{directory}: expected a new or empty directory for the run; it holds {path.name}")
+
+
+def _explain_occupied(directory: Path, wanted: Manifest) -> str:
+    there = read_manifest(directory)
+    fields = ["space", "cost_model", "scenario", "proxy", "screen", "fidelity", "algorithm", "population", "seed"]
+    fields += ["batch", "stop", "warm_start"]
+    differences = [
+        f"{field} {brief(getattr(there, field))} instead of {brief(getattr(wanted, field))}"
+        for field in fields
+        if getattr(there, field) != getattr(wanted, field)
+    ]
+    if differences:
+        return f"{directory}: already holds another run: {'; '.join(differences)}; give a new directory with --run"
+    more = f" --budget {wanted.budget}" if wanted.budget > there.budget else ""
+    return f"{directory}: already holds this very run; continue it with: codesign resume {directory}{more}"
