@@ -17,7 +17,7 @@ import pytest
 from codesign.accuracy.proxy import resolve
 from codesign.cluster import connected
 from codesign.errors import InputError, ProxyError
-from codesign.evaluation import joined
+from codesign.evaluation import Evaluations, joined
 from codesign.optimize.pool import ATTEMPTS, InProcess
 
 from .pools import BAD, Noted, all_answers, deadly, designs, measuring, named, plain, shapes, truth
@@ -102,33 +102,35 @@ def test_chaos_loses_and_doubles_nothing(cluster: Any, tmp_path: Path) -> None:
     """Workers and nodes are killed at random for as long as the search goes on: its evaluations are the undisturbed."""
     nodes, rng = cluster[0], np.random.default_rng(0)
     pool, genomes = pool_of(resolve(Noted(tmp_path, seconds=0.1))), designs(1500)
-    measure, kills, ended = measuring(named("plain"), pool), [0, 0], threading.Event()
+    measure, kills, ended = measuring(named("plain"), pool), list[str](), threading.Event()
 
-    def disturb() -> None:
+    def kill_workers() -> None:
         while not ended.wait(rng.exponential(1.5)):
-            if rng.random() < 0.15:
-                worker = nodes.add_node(num_cpus=1)
-                ended.wait(10)
-                nodes.remove_node(worker, allow_graceful=False)
-                kills[1] += 1
             for note in list(tmp_path.iterdir())[:1]:
                 note.unlink()
                 with suppress(ProcessLookupError):
                     os.kill(int(note.name), signal.SIGKILL)
-                    kills[0] += 1
+                    kills.append("worker")
 
-    thread = threading.Thread(target=disturb)
+    thread, parts, spare = threading.Thread(target=kill_workers), list[Evaluations](), None
     thread.start()
     try:
-        found = joined(
-            [part for start in range(0, 1500, 100) for part in measure.in_order(genomes[start : start + 100])]
-        )
+        for start in range(0, 1500, 100):
+            for number, part in enumerate(measure.in_order(genomes[start : start + 100])):
+                parts.append(part)
+                if number == 3 and spare is None:
+                    spare = nodes.add_node(num_cpus=1)
+                elif number == 3 and start % 300 == 0:
+                    nodes.remove_node(spare, allow_graceful=False)
+                    kills.append("node")
+                    spare = None
     finally:
         ended.set()
         thread.join()
         pool.close()
-    assert_same(found, joined(list(measuring(named("plain"), InProcess(resolve(plain))).in_order(genomes))))
-    assert sum(kills) >= 20
+    assert_same(joined(parts), joined(list(measuring(named("plain"), InProcess(resolve(plain))).in_order(genomes))))
+    assert kills.count("worker") >= 10
+    assert kills.count("node") >= 1
 
 
 def test_no_worker_is_waited_for_and_then_given_up(cluster: Any) -> None:
