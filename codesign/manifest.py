@@ -105,16 +105,13 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     seed: Annotated[int, Meta(ge=0)]
     budget: Annotated[int, Meta(ge=1)]
     batch: Annotated[int, Meta(ge=1)] | None = None
-    """Designs asked for at once; the population in runs that do not say."""
+    """Designs asked for at once; None = as many as the algorithm likes."""
+    order: Literal["ordered", "async"] = "ordered"
+    """Whether designs are recorded and told in the order of asking, or as their qualities come."""
     stop: Stop | None = None
     warm_start: WarmStart | None = None
     recosted_from: Source | None = None
     """Where the designs come from, if they were not searched under this cost model."""
-
-    @property
-    def asked_at_once(self) -> int:
-        """Designs asked for at once."""
-        return self.population if self.batch is None else self.batch
 
     def changed(self, **fields: Any) -> Manifest:
         """Return the manifest with some fields replaced."""

@@ -41,7 +41,7 @@ def refuse_occupied(directory: Path, manifest: Manifest) -> None:
 def _explain_occupied(directory: Path, wanted: Manifest) -> str:
     there = read_manifest(directory)
     fields = ["space", "cost_model", "scenario", "proxy", "screen", "fidelity", "algorithm", "population", "seed"]
-    fields += ["batch", "stop", "warm_start"]
+    fields += ["batch", "order", "stop", "warm_start"]
     differences = [
         f"{field} {brief(getattr(there, field))} instead of {brief(getattr(wanted, field))}"
         for field in fields

@@ -37,6 +37,16 @@ Cache = Annotated[
         metavar="DIR|none", help="Answers that runs share [default: $CODESIGN_CACHE, else ~/.cache/codesign/answers]."
     ),
 ]
+Workers = Annotated[
+    int | None, typer.Option(help="Measure quality with so many Ray workers; without --ray they are started here.")
+]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|local|ADDRESS", help="Ray cluster that measures; auto = a running one, else this process."
+    ),
+]
+Gpus = Annotated[float, typer.Option(help="Share of a GPU that each worker has.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

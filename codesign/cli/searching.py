@@ -8,8 +8,28 @@ from typing import Annotated, Any
 
 import typer
 
-from codesign.cli.options import AsJson, Cache, CostModel, Fidelity, RunDirectory, Space, TimeFidelity, app, print_json
+from codesign.cli.options import (
+    AsJson,
+    Cache,
+    CostModel,
+    Fidelity,
+    Gpus,
+    Ray,
+    RunDirectory,
+    Space,
+    TimeFidelity,
+    Workers,
+    app,
+    print_json,
+)
 from codesign.errors import InputError
+
+
+class Order(StrEnum):
+    """In which order designs are recorded; see `codesign.optimize.loop.search`."""
+
+    ordered = "ordered"
+    unordered = "async"
 
 
 @app.command(epilog="Example: codesign search survey_lm gemmini_40nm --budget 5000 --seed 1")
@@ -24,12 +44,16 @@ def search(
     ] = None,
     scenario: Annotated[Path | None, typer.Option(help="A .toml file whose [scenario] replaces the space's.")] = None,
     fidelity: TimeFidelity = Fidelity.ideal,
-    algorithm: Annotated[str, typer.Option(help="Search algorithm; see codesign list.")] = "nsga2",
-    budget: Annotated[int, typer.Option(help="Distinct designs to evaluate.")] = 10_000,
+    algorithm: Annotated[str, typer.Option(help="Search algorithm; see codesign list.")] = "bilevel",
+    budget: Annotated[
+        int | None, typer.Option(help="Distinct designs to evaluate [default: 1000; others than bilevel: 10000].")
+    ] = None,
     population: Annotated[
         int | None, typer.Option(help="Designs of the first sample and of a generation [default: 100; survey: 40].")
     ] = None,
-    batch: Annotated[int | None, typer.Option(help="Designs asked for at once [default: the population].")] = None,
+    batch: Annotated[
+        int | None, typer.Option(help="Designs asked for at once [default: the population; bilevel: few at first].")
+    ] = None,
     seed: Annotated[int, typer.Option(help="The search is a function of its inputs and this number.")] = 0,
     patience: Annotated[
         int | None, typer.Option(help="Stop when the hypervolume hardly grows over so many evaluations.")
@@ -38,16 +62,23 @@ def search(
     warm_start: Annotated[
         list[Path] | None, typer.Option(help="An earlier run, whose best designs are evaluated first; repeatable.")
     ] = None,
+    order: Annotated[
+        Order, typer.Option(help="ordered: recorded as asked; async: as qualities come, slow ones hold nobody up.")
+    ] = Order.ordered,
     run: Annotated[Path | None, typer.Option(help="New directory for the run [default: runs/SPACE-COST-NNN].")] = None,
     cache: Cache = None,
+    workers: Workers = None,
+    ray: Ray = None,
+    gpus: Gpus = 0.0,
     as_json: AsJson = False,
 ) -> None:
     """Search a space under a cost model; record the run, print its front, write its report."""
     from codesign import terminal
     from codesign.interruption import interruptible
     from codesign.optimize import loop
+    from codesign.optimize.pools import Where
 
-    with terminal.search_progress(budget) as watch:
+    with terminal.search_progress() as (watch, notice):
         found = interruptible(
             lambda keep: loop.search(
                 space,
@@ -66,7 +97,10 @@ def search(
                 warm_start=warm_start or (),
                 directory=run,
                 cache=cache,
+                where=Where(ray, workers, gpus),
+                order=order.value,
                 watch=keep(watch),
+                notice=notice,
             )
         )
     _finish(found, as_json)
@@ -82,18 +116,29 @@ def resume(
         Path | None, typer.Option(help="New run that takes over the evaluations and goes on under today's code.")
     ] = None,
     cache: Cache = None,
+    workers: Workers = None,
+    ray: Ray = None,
+    gpus: Gpus = 0.0,
     as_json: AsJson = False,
 ) -> None:
     """Continue an interrupted run, or extend a finished one; the record is that of an undisturbed search."""
     from codesign import terminal
     from codesign.interruption import interruptible
     from codesign.optimize import loop
-    from codesign.run import open_run
+    from codesign.optimize.pools import Where
 
-    with terminal.search_progress(budget or open_run(run).manifest.budget) as watch:
+    with terminal.search_progress() as (watch, notice):
         found = interruptible(
             lambda keep: loop.resume(
-                run, budget=budget, patience=patience, plateau=plateau, fork=fork, cache=cache, watch=keep(watch)
+                run,
+                budget=budget,
+                patience=patience,
+                plateau=plateau,
+                fork=fork,
+                cache=cache,
+                where=Where(ray, workers, gpus),
+                watch=keep(watch),
+                notice=notice,
             )
         )
     _finish(found, as_json)

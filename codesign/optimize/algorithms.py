@@ -35,9 +35,14 @@ PYMOO = "pymoo:"
 
 DESCRIBED = {f"{PYMOO}CLASS": "a genetic algorithm of pymoo by its class, such as NSGA3, with our operators"}
 
-DEFAULT_ALGORITHM = "nsga2"
+DEFAULT_ALGORITHM = "bilevel"
 
 DEFAULT_POPULATION = 100
+
+BUDGETS = {DEFAULT_ALGORITHM: 1_000}
+"""Designs evaluated where the user does not say: fewer find more than 10,000 of the others do (docs/search.md)."""
+
+DEFAULT_BUDGET = 10_000
 
 POPULATIONS = {"survey": 40}
 """Of algorithms whose source names one (Kim et al. 2023, Sec. 6.4.1)."""
@@ -46,6 +51,16 @@ POPULATIONS = {"survey": 40}
 def default_population(name: str) -> int:
     """Return the population of an algorithm where the user names none."""
     return POPULATIONS.get(name, DEFAULT_POPULATION)
+
+
+def default_budget(name: str) -> int:
+    """Return how many designs are evaluated where the user does not say."""
+    return BUDGETS.get(name, DEFAULT_BUDGET)
+
+
+def default_batch(name: str, population: int) -> int | None:
+    """Return how many designs are asked at once where the user does not say; None = as many as the algorithm likes."""
+    return None if name == DEFAULT_ALGORITHM else population
 
 
 def make_algorithm(name: str, problem: Problem) -> Algorithm:

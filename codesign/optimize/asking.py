@@ -33,6 +33,10 @@ DRAWS = 20
 class Algorithm(Protocol):
     """Proposes designs and learns from evaluations. Deterministic in its seed and in what it is told."""
 
+    @property
+    def batch(self) -> int:
+        """How many designs to ask for at once, where nobody says."""
+
     def ask(self, count: int, choose: Choose | None = None) -> IntArray:
         """Return (k, genes) canonical genomes, never asked for nor told before.
 
@@ -115,6 +119,11 @@ class Asking(ABC):
         self._told: set[bytes] = set()
         self._initial = initial_sample(problem, initial)
         self._worst = np.full(len(self.space.objectives), -np.inf)
+
+    @property
+    def batch(self) -> int:
+        """See `Algorithm`: a generation."""
+        return self.problem.population
 
     @property
     def warming_up(self) -> bool:

@@ -17,12 +17,12 @@ from threadpoolctl import ThreadpoolController
 
 from codesign.design import BoolArray, IntArray
 from codesign.evaluation import Evaluations
-from codesign.optimize.archive import Archive, behind
-from codesign.optimize.asking import Choose, Problem
+from codesign.optimize.asking import Choose, Problem, keys, unseen
 from codesign.optimize.candidates import Candidates, joined, most_worth
 from codesign.optimize.guess import Guess, learn
 from codesign.optimize.improvement import Belief, Target
 from codesign.optimize.inner import Inner
+from codesign.optimize.told import Told, behind
 
 FIRST = 12
 """Shapes measured before the first fit."""
@@ -68,13 +68,26 @@ class Bilevel:
         self.problem, self.space = problem, problem.space
         self.inner = Inner(problem.evaluator, problem.quality)
         self.genes = tuple(gene for gene in self.space.genes if not gene.on_accelerator)
-        self.archive = Archive(self.space.objectives, problem.quality)
+        self.told = Told(self.space.objectives, problem.quality, len(self.space.genes))
+        self.known: set[bytes] = set()
+        """Designs that were asked for or told."""
+        self._pending: dict[bytes, IntArray] = {}
+        """Shapes that were asked for and not told yet."""
         limit = problem.evaluator.limits.get(problem.quality)
         self.most_quality = np.inf if limit is None else float(np.log(limit))
 
+    @property
+    def batch(self) -> int:
+        """See `Algorithm`."""
+        return own_batch(len(self.told))
+
     def tell(self, evaluations: Evaluations) -> None:
         """See `Algorithm.tell`."""
-        self.archive.add(self._shape(evaluations.genomes), evaluations)
+        shapes = self._shape(evaluations.genomes)
+        self.told.add(shapes, evaluations)
+        self.known.update(keys(evaluations.genomes))
+        for shape in shapes:
+            self._pending.pop(shape.tobytes(), None)
 
     def ask(self, count: int, choose: Choose | None = None) -> IntArray:  # noqa: ARG002 - the protocol's
         """See `Algorithm.ask`: so many new shapes, each on all of its accelerators.
@@ -82,41 +95,50 @@ class Bilevel:
         Nothing is left to `choose`: what is asked for was chosen already.
         """
         with THREADS.limit(limits=1, user_api="blas"):
-            return self._asked(count)
+            wanted = self._wanted(count)
+        designs = unseen(wanted, len(wanted), self.known)
+        self.known.update(keys(designs))
+        for shape in self._shape(designs):
+            if not self.told.knows(shape):
+                self._pending[shape.tobytes()] = shape
+        return designs
 
-    def _asked(self, count: int) -> IntArray:
-        rng = np.random.default_rng((self.problem.seed, len(self.archive.designs)))
-        if not self.archive.designs:
+    def _wanted(self, count: int) -> IntArray:
+        """(k, genes) designs, of which some may be known."""
+        rng = np.random.default_rng((self.problem.seed, len(self.known)))
+        if not self.known:
             baseline = self.space.encode(self.space.baseline)
-            given = np.array(self.problem.first, dtype=np.int64).reshape(-1, len(self.space.genes))
-            known = self._shape(np.concatenate([baseline, given]))
-            shapes = np.concatenate([known, self._drawn(rng, max(FIRST - len(known), 1))])
-            return self._new(np.concatenate([baseline, given, self._paired(shapes)]))
-        elite = self.archive.elite
+            given = self._stacked([np.array(genome) for genome in self.problem.first])
+            first = self._shape(np.concatenate([baseline, given]))
+            shapes = np.concatenate([first, self._drawn(rng, max(FIRST, count) - len(first))])
+            return np.concatenate([baseline, given, self._paired(shapes)])
+        elite = self.told.elite
         self.inner.widen(elite)
         owed = self._paired(self._shape(elite))  # a front shape whose accelerators are not all evaluated yet
-        shapes = self.archive.measured()[0]
-        wanted = self._chosen(rng, count) if len(np.unique(shapes, axis=0)) > 1 else self._drawn(rng, count)
-        return self._new(np.concatenate([owed, self._paired(wanted)]))
+        measured = self.told.measured()[0]
+        wanted = self._chosen(rng, count) if len(measured) > 1 else self._drawn(rng, count)
+        return np.concatenate([owed, self._paired(wanted)])
 
     def _chosen(self, rng: np.random.Generator, count: int) -> IntArray:
         """Return (k, genes) the shapes most worth measuring, of candidates bred in several rounds."""
         guess, target = self._learned(), self._target()
+        for belief in self._believed(self._stacked(list(self._pending.values())), guess).beliefs:
+            target = target.with_point(belief)
         pool = self._believed(self._drawn(rng, STRANGERS), guess)
-        parents = self._shape(self.archive.elite)
+        parents = self._shape(self.told.elite)
         for _ in range(ROUNDS):
             children = self._bred(rng, parents if len(parents) else pool.shapes)
-            pool = joined(pool, self._believed(self._unmeasured(children, pool.shapes), guess))
-            parents = np.concatenate([self._shape(self.archive.elite), pool.nearest(PARENTS).shapes])
+            pool = joined(pool, self._believed(self._fresh(children, pool.shapes), guess))
+            parents = np.concatenate([self._shape(self.told.elite), pool.nearest(PARENTS).shapes])
         if len(pool.shapes) < count:  # few are left, if the space is small
-            pool = joined(pool, self._believed(self._unmeasured(self.space.enumerate_shapes(), pool.shapes), guess))
+            pool = joined(pool, self._believed(self._fresh(self.space.enumerate_shapes(), pool.shapes), guess))
         return most_worth(pool.nearest(WEIGHED), target, count)
 
     def _learned(self) -> Guess:
         """Fit to what was measured: the shapes nearest to the front, and a quarter spread over all."""
-        shapes, logs, points = self.archive.measured()
+        shapes, logs, points = self.told.measured()
         if len(shapes) > FITTED_ROWS:
-            order = np.argsort(behind(points, self.archive.front), kind="stable")
+            order = np.argsort(behind(points, self.told.front), kind="stable")
             near, far = order[: FITTED_ROWS * 3 // 4], order[FITTED_ROWS * 3 // 4 :]
             spread = far[np.linspace(0, len(far) - 1, FITTED_ROWS - len(near)).astype(np.int64)]
             rows = np.sort(np.concatenate([near, spread]))
@@ -124,10 +146,10 @@ class Bilevel:
         return learn(self.genes, self.space.decode(shapes).shape, logs)
 
     def _target(self) -> Target:
-        names, reference = self.space.objectives, self.archive.reference
+        names, reference = self.space.objectives, self.told.reference
         assert reference is not None
         place = names.index(self.problem.quality) if self.problem.quality in names else None
-        return Target(self.archive.front, reference, place, self.most_quality)
+        return Target(self.told.front, reference, place, self.most_quality)
 
     def _believed(self, shapes: IntArray, guess: Guess) -> Candidates:
         """Return what is believed of n shapes on their best accelerators."""
@@ -143,16 +165,16 @@ class Bilevel:
         points = [target.points(belief.quality - CAUTION * belief.error, belief.costs) for belief in beliefs]
         row = np.repeat(np.arange(len(shapes)), [len(part) for part in points])
         nearest = np.full(len(shapes), np.inf)
-        np.minimum.at(nearest, row, behind(np.concatenate(points), self.archive.front))
+        np.minimum.at(nearest, row, behind(np.concatenate(points), self.told.front))
         return Candidates(shapes, beliefs, np.array([one.excess for one in best]), nearest)
 
-    def _unmeasured(self, shapes: IntArray, others: IntArray) -> IntArray:
-        """Return the distinct shapes that nobody measured and that are not among the others, in their order."""
+    def _fresh(self, shapes: IntArray, others: IntArray) -> IntArray:
+        """Return the distinct shapes that nobody asked for and that are not among the others, in their order."""
         taken = {shape.tobytes() for shape in others}
         kept = {
             shape.tobytes(): row
             for row, shape in reversed(list(enumerate(shapes)))
-            if shape.tobytes() not in taken and not self.archive.knows(shape)
+            if shape.tobytes() not in taken and not self.told.knows(shape) and shape.tobytes() not in self._pending
         }
         return shapes[sorted(kept.values())]
 
@@ -171,26 +193,25 @@ class Bilevel:
         return self._shape(self.space.canonical(np.where(change & own, fresh, children)))
 
     def _drawn(self, rng: np.random.Generator, count: int) -> IntArray:
-        """Return at most `count` shapes that nobody measured, of all sizes: genes vary around a size of the shape.
+        """Return at most `count` shapes that nobody asked for, of all sizes: genes vary around a size of the shape.
 
         Drawn gene by gene alone, nearly all shapes would be of middle size, and a front spans all.
         """
+        count = max(count, 0)
         size = (rng.permutation(count) + rng.random(count)) / max(count, 1)
         position = np.clip(size[:, None] + SPREAD * rng.normal(size=(count, len(self.space.genes))), 0, 1)
         ordered = np.array([gene.ordered for gene in self.space.genes])
         position = np.where(ordered, position, rng.random(position.shape))
         genomes = np.rint(position * (self.space.sizes - 1)).astype(np.int64)
-        return self._unmeasured(self._shape(self.space.canonical(genomes)), genomes[:0])
+        return self._fresh(self._shape(self.space.canonical(genomes)), genomes[:0])
 
     def _paired(self, shapes: IntArray) -> IntArray:
         """Return the designs of shapes, each on all of its accelerators."""
         designs = [self.inner.designs(shape, best) for shape, best in zip(shapes, self.inner.best(shapes), strict=True)]
         return np.concatenate([np.zeros((0, len(self.space.genes)), dtype=np.int64), *designs])
 
-    def _new(self, designs: IntArray) -> IntArray:
-        """Return the distinct designs that were never told, in their order."""
-        first = {design.tobytes(): row for row, design in reversed(list(enumerate(designs)))}
-        return designs[sorted(row for key, row in first.items() if key not in self.archive.designs)]
+    def _stacked(self, rows: list[IntArray]) -> IntArray:
+        return np.array(rows, dtype=np.int64).reshape(len(rows), len(self.space.genes))
 
     def _shape(self, genomes: IntArray) -> IntArray:
         """Return genomes with the genes of the accelerator 0."""

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from codesign import __version__, files, record
 from codesign import manifest as manifests
 from codesign import run as runs
-from codesign.accuracy.cache import cache_directory, cached
+from codesign.accuracy.cache import Cached, cache_directory, cached, uncached
 from codesign.accuracy.proxy import Proxy, resolve
 from codesign.cost import technology as technologies
 from codesign.cost.prepare import Fidelity
 from codesign.errors import InputError, RunError
-from codesign.evaluation import make_evaluator
+from codesign.evaluation import Evaluator, make_evaluator
 from codesign.manifest import Fork, Stop
 from codesign.optimize import steps, warm
-from codesign.optimize.algorithms import DEFAULT_ALGORITHM, default_population
+from codesign.optimize.algorithms import DEFAULT_ALGORITHM, default_batch, default_budget, default_population
+from codesign.optimize.cached_pool import CachedPool
+from codesign.optimize.measuring import Measuring
+from codesign.optimize.pool import Pool
+from codesign.optimize.pools import Where
+from codesign.optimize.pools import opened as opened_pool
 from codesign.optimize.replay import check_budget, check_same_answers, check_same_code, same_proxy
 from codesign.optimize.screening import NO_SCREEN
 from codesign.optimize.steps import Progress as Progress
@@ -31,10 +36,20 @@ from codesign.run import Manifest, Run
 from codesign.run_log import logged
 from codesign.space_file import ScenarioFile, in_scenario, read_space
 
-DEFAULT_BUDGET = 10_000
-
 DEFAULT_PLATEAU = 1e-3
 """Share by which the hypervolume has to grow over the patience of a search that has one."""
+
+
+HERE = Where()
+"""Quality is measured in this process."""
+
+Order = Literal["ordered", "async"]
+
+Notice = Callable[[str], None]
+
+
+def _nothing(_: str) -> None:
+    """Say nothing."""
 
 
 def search(
@@ -46,7 +61,7 @@ def search(
     scenario: str | Path | None = None,
     fidelity: Fidelity = "ideal",
     algorithm: str = DEFAULT_ALGORITHM,
-    budget: int = DEFAULT_BUDGET,
+    budget: int | None = None,
     population: int | None = None,
     batch: int | None = None,
     seed: int = 0,
@@ -55,7 +70,10 @@ def search(
     warm_start: Sequence[str | Path] = (),
     directory: str | Path | None = None,
     cache: str | Path | None = None,
+    where: Where = HERE,
+    order: Order = "ordered",
     watch: Watcher | None = None,
+    notice: Notice = _nothing,
 ) -> Run:
     """Search a space and return the run.
 
@@ -68,23 +86,31 @@ def search(
         scenario: a TOML file whose [scenario] replaces the one of the space.
         fidelity: of time; ideal = Timeloop's assumptions, calibrated = as RTL, under a cost model with [calibration].
         algorithm: name of the search algorithm.
-        budget: number of distinct designs to evaluate, the baseline included.
+        budget: number of distinct designs to evaluate, the baseline included; if absent 1,000, and 10,000 by other
+            algorithms than the default.
         population: designs of the initial sample and of a generation; that of the algorithm's source if absent, or 100.
-        batch: designs asked for at once; the population if absent. With 1, each design learns from all before it.
+        batch: designs asked for at once (shapes, by the default algorithm); if absent the population, and few at first
+            by the default algorithm. With 1, each design learns from all before it.
         seed: the search is a function of its inputs and this number.
         patience: stop when the hypervolume of the front has hardly grown over so many evaluations; never if absent.
         plateau: what is hardly: by less than this share.
         warm_start: directories of earlier runs, whose best designs are evaluated right after the baseline.
         directory: where the run is recorded; a new directory under runs/ if absent.
         cache: directory of answers that runs share, or "none"; if absent $CODESIGN_CACHE, else the user's cache.
-        watch: called at the start and after each batch.
+        where: whether quality is measured in this process or by workers of a Ray cluster.
+        order: "ordered" records designs in the order of asking, so the record does not depend on who is faster;
+            "async" as their qualities come, so that slow ones hold nobody up.
+        watch: called at the start and after each portion that is recorded.
+        notice: told in a sentence what a user wants to know of the workers.
 
     Raises:
         CodesignError: whatever the user can mend, said plainly.
     """
     population = default_population(algorithm) if population is None else population
-    batch = population if batch is None else batch
-    _check_numbers(budget=(budget, 1), population=(population, 2), batch=(batch, 1), seed=(seed, 0))
+    batch = default_batch(algorithm, population) if batch is None else batch
+    budget = default_budget(algorithm) if budget is None else budget
+    at_once = 1 if batch is None else batch
+    _check_numbers(budget=(budget, 1), population=(population, 2), batch=(at_once, 1), seed=(seed, 0))
     space_document, cost_document = read_space(space), technologies.read(cost_model)
     space_in_use, scenario_document = space_document.content, None
     if scenario is not None:
@@ -94,7 +120,7 @@ def search(
     found = cached(resolve(space_in_use.proxy if proxy is None else proxy), cache_directory(cache))
     evaluator = make_evaluator(space_in_use, cost_document.content, found, fidelity)
     quality = evaluator.proxy.predict(space_in_use.baseline.shape).metric
-    screen = space_in_use.screen if screen is None and proxy is None else screen
+    screen = _screen(screen, None if proxy is not None else space_in_use.screen, algorithm)
     manifest = Manifest(
         codesign_version=__version__,
         versions=runs.versions(),
@@ -111,14 +137,16 @@ def search(
         seed=seed,
         budget=budget,
         batch=batch,
+        order=order,
         stop=stop_rule(patience, plateau),
         warm_start=warm.warm_start(warm_start, space_in_use, population - 1) if warm_start else None,
     )
     steps.prepared(manifest, evaluator)  # what is refused must not leave a directory
-    where = Path(directory) if directory else new_directory(Path("runs"), manifest)
-    runs.create(where, manifest)
-    with record.writing(where), logged(where, watch or _nobody) as seen:
-        return steps.to_the_end(runs.open_run(where), evaluator, seen)
+    place = Path(directory) if directory else new_directory(Path("runs"), manifest)
+    runs.create(place, manifest)
+    name = found.name if proxy is None or isinstance(proxy, str) else None
+    with record.writing(place), logged(place, watch or _nobody) as seen, _pool(where, evaluator, name, notice) as pool:
+        return steps.to_the_end(runs.open_run(place), Measuring(evaluator, quality, pool, order == "ordered"), seen)
 
 
 def resume(
@@ -130,7 +158,9 @@ def resume(
     fork: str | Path | None = None,
     proxy: Any = None,
     cache: str | Path | None = None,
+    where: Where = HERE,
     watch: Watcher | None = None,
+    notice: Notice = _nothing,
 ) -> Run:
     """Continue an interrupted search, or extend a finished one.
 
@@ -142,7 +172,9 @@ def resume(
         fork: directory of a new run, which takes over the evaluations and goes on under today's code.
         proxy: the proxy object, where the run was started with one that cannot be found by its name.
         cache: directory of answers that runs share, see `search`.
-        watch: called at the start and after each batch.
+        where: whether quality is measured in this process or by workers; not necessarily as before.
+        watch: called at the start and after each portion that is recorded.
+        notice: told in a sentence what a user wants to know of the workers.
 
     Raises:
         RunError: no run there, a smaller budget, or a record that this version of the code would not have made.
@@ -156,13 +188,43 @@ def resume(
     check_same_answers(opened, evaluator)
     if fork is not None:
         opened, reader = runs.begun(_forked(opened, Path(fork)).directory)
-    with record.writing(opened.directory), logged(opened.directory, watch or _nobody) as seen:
+    name = found.name if proxy is None or isinstance(proxy, str) else None
+    with (
+        record.writing(opened.directory),
+        logged(opened.directory, watch or _nobody) as seen,
+        _pool(where, evaluator, name, notice) as pool,
+    ):
         opened = runs.grown(opened, reader)  # again: another process may have written to it in the meantime
         wanted = _wanted(opened, budget, patience, plateau)
         check_same_code(replace(opened, manifest=wanted))
         if wanted != opened.manifest:
             runs.write_manifest(opened.directory, wanted)
-        return steps.to_the_end(replace(opened, manifest=wanted), evaluator, seen)
+        measuring = Measuring(evaluator, wanted.quality, pool, wanted.order == "ordered")
+        return steps.to_the_end(replace(opened, manifest=wanted), measuring, seen)
+
+
+@contextmanager
+def _pool(where: Where, evaluator: Evaluator, name: str | None, notice: Notice) -> Iterator[Pool]:
+    """Open what measures, behind the cache of answers if there is one."""
+    proxy = evaluator.proxy.proxy
+    quality = evaluator.proxy.metric[0]
+    with opened_pool(where, uncached(proxy), name, evaluator.space.baseline.shape, notice) as pool:
+        yield CachedPool(pool, proxy, quality) if isinstance(proxy, Cached) else pool
+
+
+def _screen(given: str | None, of_space: str | None, algorithm: str) -> str | None:
+    """Return what chooses the designs that are measured.
+
+    Raises:
+        InputError: the algorithm chooses them itself.
+    """
+    if algorithm != DEFAULT_ALGORITHM:
+        return of_space if given is None else given
+    if given not in (None, NO_SCREEN):
+        raise InputError(
+            f"screen {given!r}: {algorithm} chooses by itself what is measured; expected none, or another algorithm"
+        )
+    return NO_SCREEN
 
 
 def new_directory(parent: Path, manifest: Manifest) -> Path:

@@ -78,6 +78,11 @@ class Measuring:
     """Measured shapes that failed since the last one that did not."""
 
     @property
+    def size(self) -> int:
+        """Evaluations that can run at once."""
+        return self.pool.size
+
+    @property
     def pending(self) -> int:
         """Designs that were submitted and not given back."""
         return self._submitted - self._given

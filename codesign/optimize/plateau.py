@@ -85,7 +85,7 @@ def stopped(run: Run) -> str:
     stop, done = run.manifest.stop, len(run.evaluations)
     if stop is None or not done or done >= run.manifest.budget:
         return ""
-    if done - int(run.asks.after.max()) < run.manifest.asked_at_once:
+    if done - int(run.asks.after.max()) < (run.manifest.batch or 1):
         return ""  # interrupted within a batch
     found = Plateau(stop, run.space.objectives).evidence(run.evaluations)
     return said(found, stop) if found else ""

@@ -16,11 +16,13 @@ import numpy as np
 
 from codesign.design import IntArray
 from codesign.errors import ProxyError
-from codesign.evaluation import Evaluations, Evaluator
+from codesign.evaluation import Evaluator
 from codesign.manifest import Manifest
-from codesign.optimize import plateau, remeasure
+from codesign.optimize import asynchronous, plateau, remeasure
 from codesign.optimize.algorithms import make_algorithm
 from codesign.optimize.asking import Algorithm, Choose, Problem, keys, unseen
+from codesign.optimize.ends import BUDGET_USED, not_measured, nothing_left
+from codesign.optimize.measuring import Measuring
 from codesign.optimize.screening import Screen, make_screen
 from codesign.record import UNKNOWN, Asks, one_batch
 from codesign.run import Run
@@ -52,15 +54,15 @@ def prepared(manifest: Manifest, evaluator: Evaluator) -> tuple[Algorithm, Scree
     return make_algorithm(manifest.algorithm, problem), make_screen(manifest.screen, evaluator, manifest.quality)
 
 
-def to_the_end(run: Run, evaluator: Evaluator, watch: Watcher) -> Run:
+def to_the_end(run: Run, measuring: Measuring, watch: Watcher) -> Run:
     """Continue a search until it ends, measure its best designs again, and return the run."""
     recorded = len(run.evaluations)
-    evaluator.remember(run.evaluations, run.manifest.quality)
+    measuring.remember(run.evaluations)
     watch(Progress(run, recorded, ""))
     ended = "recosted"
     if run.manifest.recosted_from is None:
-        run, ended = _searched(run, evaluator, lambda now, why: watch(Progress(now, recorded, why)))
-    return remeasure.complete(run, evaluator, lambda now: watch(Progress(now, recorded, ended)))
+        run, ended = _searched(run, measuring, lambda now, why: watch(Progress(now, recorded, why)))
+    return remeasure.complete(run, measuring.evaluator, lambda now: watch(Progress(now, recorded, ended)))
 
 
 def known_asks(run: Run) -> Asks:
@@ -83,18 +85,20 @@ def tell_recorded(algorithm: Algorithm, run: Run) -> int:
     return int(bounds[-1]) if len(bounds) else 0
 
 
-def _searched(run: Run, evaluator: Evaluator, watch: Callable[[Run, str], None]) -> tuple[Run, str]:
+def _searched(run: Run, measuring: Measuring, watch: Callable[[Run, str], None]) -> tuple[Run, str]:
     """Ask, evaluate and tell until a search ends; return the run and why it ended."""
     if len(run.evaluations) >= run.manifest.budget:
         watch(run, BUDGET_USED)
         return run, BUDGET_USED
-    algorithm, screen = prepared(run.manifest, evaluator)
+    algorithm, screen = prepared(run.manifest, measuring.evaluator)
+    if not measuring.ordered:
+        return asynchronous.searched(run, measuring, algorithm, screen, watch)
     stop = run.manifest.stop
     growth = plateau.Plateau(stop, run.space.objectives) if stop else None
     told, ended = tell_recorded(algorithm, run), ""
     while not ended:
-        genomes = algorithm.ask(run.manifest.asked_at_once, _choice(screen, run, told))
-        run, whole = _completed(run, evaluator, told, genomes)
+        genomes = algorithm.ask(run.manifest.batch or algorithm.batch, _choice(screen, run, told))
+        run, whole = _completed(run, measuring, told, genomes, lambda now: watch(now, ""))
         batch = run.evaluations.take(slice(told, None))
         told = len(run.evaluations)
         found = growth.evidence(run.evaluations) if growth and whole and len(batch) else None
@@ -103,24 +107,24 @@ def _searched(run: Run, evaluator: Evaluator, watch: Callable[[Run, str], None])
         elif told >= run.manifest.budget:
             ended = BUDGET_USED
         elif not len(batch):
-            ended = "all designs of the space are evaluated" if told == run.space.size() else "no new design was found"
+            ended = nothing_left(run)
         else:
             algorithm.tell(batch)
         watch(run, ended)
     return run, ended
 
 
-BUDGET_USED = "budget used"
-
-
-def _completed(run: Run, evaluator: Evaluator, told: int, genomes: IntArray) -> tuple[Run, bool]:
-    """Evaluate and record what the record lacks of a batch.
+def _completed(
+    run: Run, measuring: Measuring, told: int, genomes: IntArray, watch: Callable[[Run], None]
+) -> tuple[Run, bool]:
+    """Evaluate and record what the record lacks of a batch, a portion at a time as qualities come.
 
     Args:
         run: with whatever it holds of the batch.
-        evaluator: of the search.
+        measuring: evaluates.
         told: the id with which the batch begins.
         genomes: (k, genes) that were asked for.
+        watch: called after each portion but the last.
 
     Returns:
         The run, and whether the budget was enough for the whole batch.
@@ -128,10 +132,15 @@ def _completed(run: Run, evaluator: Evaluator, told: int, genomes: IntArray) -> 
     recorded = run.evaluations.genomes[told:]
     missing = unseen(genomes, max(len(genomes) - len(recorded), 0), set(keys(recorded)))
     affordable = missing[: run.manifest.budget - len(run.evaluations)]
-    if len(affordable):
-        done = slice(len(recorded), len(recorded) + len(affordable))
-        asks = one_batch(told, len(recorded) + len(affordable)).take(done)
-        run = run.extend(_evaluate(run, evaluator, affordable), asks)
+    try:
+        for found in measuring.in_order(affordable):
+            start = len(run.evaluations)
+            asks = one_batch(told, start - told + len(found)).take(slice(start - told, None))
+            run = run.extend(found, asks)
+            if measuring.pending:
+                watch(run)
+    except ProxyError as error:
+        raise not_measured(run, error) from error
     return run, len(affordable) == len(missing)
 
 
@@ -153,13 +162,3 @@ def _choice(screen: Screen | None, run: Run, told: int) -> Choose | None:
         return np.array(recorded, dtype=np.int64)
 
     return choose
-
-
-def _evaluate(run: Run, evaluator: Evaluator, genomes: IntArray) -> Evaluations:
-    try:
-        return evaluator(genomes)
-    except ProxyError as error:
-        done = len(run.evaluations)
-        raise ProxyError(
-            f"{error}; {done} evaluations are kept; once the proxy is mended: codesign resume {run.directory}"
-        ) from error

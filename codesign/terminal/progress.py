@@ -23,8 +23,11 @@ err = Console(highlight=False, soft_wrap=True, stderr=True)
 
 
 @contextmanager
-def search_progress(budget: int) -> Iterator[Watcher]:
-    """Show a progress bar with evaluations/s, hypervolume, front size and ETA; yields what the search calls."""
+def search_progress() -> Iterator[tuple[Watcher, Callable[[str], None]]]:
+    """Show a progress bar with evaluations/s, hypervolume, front size, failures and ETA.
+
+    Yields what the search calls: after each portion, and with what is to be said beside the bar.
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
@@ -32,34 +35,37 @@ def search_progress(budget: int) -> Iterator[Watcher]:
         TextColumn("{task.fields[rate]}"),
         TextColumn("HV {task.fields[hv]}"),
         TextColumn("front {task.fields[front]}"),
+        TextColumn("{task.fields[failed]}"),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
     progress = Progress(*columns, console=err)
-    task = progress.add_task("compiling", total=budget, rate="", hv="-", front="-")
+    task = progress.add_task("compiling", total=None, rate="", hv="-", front="-", failed="")
     again: list[TaskID] = []
 
     def watch(state: SearchProgress) -> None:
-        done = len(state.run.evaluations)
+        done, failures = len(state.run.evaluations), int((state.run.evaluations.failure != "").sum())
         elapsed = progress.tasks[task].elapsed or 0.0
         rate = f"{(done - state.replayed) / elapsed:,.0f}/s" if elapsed > 0 and done > state.replayed else "replay"
         progress.update(
             task,
             completed=done,
-            total=done if state.finished else budget,
+            total=done if state.finished else state.run.manifest.budget,
             rate=rate,
             hv=f"{state.run.hypervolume():.4f}",
             front=str(len(state.run.front_ids())),
+            failed=f"{failures} failed" if failures else "",
         )
         if state.finished and state.run.again is not None:
             plan, done = state.run.again.plan, len(state.run.again.designs)
             if not again:
-                again.append(progress.add_task("full budget", total=len(plan.ids), rate="", hv="-", front="-"))
+                blank = {"rate": "", "hv": "-", "front": "-", "failed": ""}
+                again.append(progress.add_task("full budget", total=len(plan.ids), **blank))
             progress.update(again[0], completed=done)
 
     stop = progress.stop
     progress.start()
     try:
-        yield watch
+        yield watch, progress.console.print
     except CodesignError:
         if not progress.tasks[task].completed:  # a search that never began shows its error only
             progress.live.transient, stop = True, progress.live.stop

@@ -45,7 +45,7 @@ def test_the_exact_front_is_found_from_few_shapes(seed: int) -> None:
     """After a fifth of the 216 shapes of `tiny`, 0.99 of the exact front's hypervolume is found."""
     truth = whole_truth(judge())
     assert truth.shapes == 216
-    found = searched(judge(), truth.shapes // 5, seed=seed).archive.front
+    found = searched(judge(), truth.shapes // 5, seed=seed).told.front
     assert dominated_volume(found, truth.reference) > 0.99 * truth.hypervolume
 
 
@@ -54,9 +54,9 @@ def test_it_ends_when_all_shapes_are_measured() -> None:
     truth, evaluator = whole_truth(judge()), judge()
     algorithm = searched(evaluator, 10**6, count=64)
     assert len(evaluator.proxy.answers) == truth.shapes
-    front = algorithm.archive.front
+    front = algorithm.told.front
     np.testing.assert_allclose(front[np.lexsort(front.T)], truth.front[np.lexsort(truth.front.T)], atol=1e-9)
-    assert len(algorithm.archive.designs) < truth.designs / 10
+    assert len(algorithm.known) < truth.designs / 10
 
 
 @pytest.mark.parametrize(
@@ -75,9 +75,9 @@ def test_any_objectives(changes: dict[str, str]) -> None:
     genomes = evaluator.space.sample(np.random.default_rng(0), 3000)
     found = evaluator(genomes)
     points = found.objectives(evaluator.space.objectives)[found.feasible]
-    reference = algorithm.archive.reference
+    reference = algorithm.told.reference
     assert reference is not None
-    assert dominated_volume(algorithm.archive.front, reference) >= 0.99 * dominated_volume(points, reference)
+    assert dominated_volume(algorithm.told.front, reference) >= 0.99 * dominated_volume(points, reference)
 
 
 def test_limits_that_nothing_keeps_are_approached() -> None:
@@ -85,7 +85,7 @@ def test_limits_that_nothing_keeps_are_approached() -> None:
     tight = {"[baseline.model]": "[limits]\nperplexity = { max = 2.0 }\n\n[baseline.model]"}
     evaluator = judge(tight)
     algorithm = searched(evaluator, 60)
-    assert not len(algorithm.archive.front)
+    assert not len(algorithm.told.front)
     assert len(evaluator.proxy.answers) >= 60
 
 

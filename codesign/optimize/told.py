@@ -12,14 +12,14 @@ from codesign.front import REFERENCE_FACTOR, non_dominated
 
 
 @dataclass
-class Archive:
+class Told:
     """Grows with each telling; rows of shapes are genomes whose accelerator genes are 0."""
 
     objectives: tuple[str, ...]
     quality: str
     """The metric that is no cost."""
-    designs: set[bytes] = field(default_factory=set)
-    """All that were told."""
+    genes: int
+    """Of a genome."""
     front: FloatArray = field(init=False)
     """(f, objectives) natural logarithms of the feasible designs that none beats."""
     elite: IntArray = field(init=False)
@@ -31,7 +31,7 @@ class Archive:
 
     def __post_init__(self) -> None:
         self.front = np.zeros((0, len(self.objectives)))
-        self.elite = np.zeros((0, 0), dtype=np.int64)
+        self.elite = np.zeros((0, self.genes), dtype=np.int64)
 
     def add(self, shapes: IntArray, evaluations: Evaluations) -> None:
         """Take evaluations.
@@ -43,7 +43,6 @@ class Archive:
         points = evaluations.objectives(self.objectives)
         if self.reference is None and len(points):
             self.reference = np.asarray(points[0] + np.log(REFERENCE_FACTOR))
-        self.designs.update(genome.tobytes() for genome in evaluations.genomes)
         logs = np.log(evaluations.metrics[self.quality])
         new = []
         for row, shape in enumerate(shapes):
@@ -53,9 +52,12 @@ class Archive:
         self._parts.append((shapes[new], logs[new], points[new]))
         good = evaluations.feasible
         merged = np.concatenate([self.front, points[good]])
-        genomes = np.concatenate([self.elite.reshape(-1, shapes.shape[1]), evaluations.genomes[good]])
+        genomes = np.concatenate([self.elite, evaluations.genomes[good]])
         kept = non_dominated(merged) if len(merged) else np.zeros(0, dtype=np.bool_)
         self.front, self.elite = merged[kept], genomes[kept]
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
     def knows(self, shape: IntArray) -> bool:
         """Whether a design of this shape was told."""
@@ -66,7 +68,9 @@ class Archive:
 
         The objectives are those of the design by which the shape became known.
         """
-        if len(self._parts) != 1:
+        if not self._parts:
+            return self.elite, np.zeros(0), self.front
+        if len(self._parts) > 1:
             columns = zip(*self._parts, strict=True)
             self._parts = [tuple(np.concatenate(column) for column in columns)]  # type: ignore[list-item]
         shapes, logs, points = self._parts[0]
