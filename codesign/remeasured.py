@@ -104,11 +104,25 @@ class Remeasured:
         )
 
 
-def read(directory: Path, evaluations: int, checksums: bool) -> Remeasured | None:
+def content(directory: Path) -> bytes:
+    """Return what the file of a run holds; nothing where there is none.
+
+    Raises:
+        RunError: it cannot be read.
+    """
+    path = directory / REMEASURED
+    try:
+        return path.read_bytes() if path.exists() else b""
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror}; {RESTORE}") from None
+
+
+def read(directory: Path, data: bytes, evaluations: int, checksums: bool) -> Remeasured | None:
     """Read what was measured again; None where nothing was. A torn last line is left out.
 
     Args:
         directory: of the run.
+        data: its `content`.
         evaluations: how many the record holds.
         checksums: whether each line ends with one.
 
@@ -116,12 +130,8 @@ def read(directory: Path, evaluations: int, checksums: bool) -> Remeasured | Non
         RunError: the file is damaged; names the line.
     """
     path = directory / REMEASURED
-    try:
-        lines = whole_lines(path.read_bytes()) if path.exists() else []
-    except OSError as error:
-        raise RunError(f"{path}: cannot be read: {error.strerror}; {RESTORE}") from None
     found: Remeasured | None = None
-    for number, raw in enumerate(lines):
+    for number, raw in enumerate(whole_lines(data)):
         where = f"{path}: line {number + 1}"
         try:
             fact: Fact = msgspec.json.decode(unsealed(raw) if checksums else raw, type=Fact)

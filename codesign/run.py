@@ -240,9 +240,10 @@ def grown(run: Run, reader: Reader) -> Run:
         RunError: the record is damaged.
     """
     run = replace(run, manifest=read_manifest(run.directory))  # the budget may have been raised
+    again = remeasured.content(run.directory)  # first: of no more evaluations than the record has, if it grows now
     for part in reader.more():
         run = run.longer(*part, reader.ahead())
-    return replace(run, again=remeasured.read(run.directory, len(run.evaluations), run.manifest.checksums))
+    return replace(run, again=remeasured.read(run.directory, again, len(run.evaluations), run.manifest.checksums))
 
 
 def _refuse(error: ProxyError, _: ModelShape) -> None:

@@ -175,6 +175,25 @@ def test_a_reader_goes_on_where_it_was(finished: Record, tmp_path: Path) -> None
     assert_same(run.evaluations, first)
 
 
+def test_a_search_may_end_while_it_is_read(finished: Record, tmp_path: Path) -> None:
+    """A plan of more evaluations than were there when reading began is not taken for damage; the next look sees it."""
+    part = b"".join(finished["evaluations.jsonl"].splitlines(keepends=True)[:40])
+    directory = restore(tmp_path / "run", finished | {"evaluations.jsonl": part})
+    plan = remeasured.Remeasured(remeasured.Plan(evaluations=60, ids=[0]))
+    run, reader = begun(directory)
+
+    def ends() -> Iterator[tuple[Evaluations, Asks]]:
+        yield from type(reader).more(reader)
+        (directory / "evaluations.jsonl").write_bytes(finished["evaluations.jsonl"])
+        remeasured.write(directory, plan)
+
+    with mock.patch.object(reader, "more", ends):
+        early = grown(run, reader)
+    assert (len(early.evaluations), early.again) == (40, None)
+    late = grown(early, reader)
+    assert (len(late.evaluations), late.again) == (60, plan)
+
+
 def test_failed_evaluations_and_odd_orders_are_read_back(finished: Record, tmp_path: Path) -> None:
     """A traceback of any text, an unknown quality, and an order of asking that is not that of the record."""
     run = open_run(restore(tmp_path / "run", finished))
@@ -261,10 +280,10 @@ def test_a_damaged_remeasurement_is_found(tmp_path: Path) -> None:
     """Lines of remeasured.jsonl have checksums too; those of the first format are read without."""
     plan = remeasured.Remeasured(remeasured.Plan(evaluations=4, ids=[0, 1]))
     remeasured.write(tmp_path, plan)
-    assert remeasured.read(tmp_path, 4, checksums=True) == plan
+    assert remeasured.read(tmp_path, remeasured.content(tmp_path), 4, checksums=True) == plan
     path = tmp_path / "remeasured.jsonl"
     path.write_bytes(path.read_bytes().replace(b"[0,1]", b"[0,2]"))
     with pytest.raises(RunError, match="line 1 is damaged: its checksum does not fit"):
-        remeasured.read(tmp_path, 4, checksums=True)
+        remeasured.read(tmp_path, remeasured.content(tmp_path), 4, checksums=True)
     path.write_text('{"kind":"plan","evaluations":4,"ids":[0,1]}\n')
-    assert remeasured.read(tmp_path, 4, checksums=False) == plan
+    assert remeasured.read(tmp_path, remeasured.content(tmp_path), 4, checksums=False) == plan
