@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.live import Live
@@ -58,7 +58,7 @@ def search_progress() -> Iterator[tuple[Watcher, Callable[[str], None]]]:
         if state.finished and state.run.again is not None:
             plan, done = state.run.again.plan, len(state.run.again.designs)
             if not again:
-                blank = {"rate": "", "hv": "-", "front": "-", "failed": ""}
+                blank: dict[str, Any] = {"rate": "", "hv": "-", "front": "-", "failed": ""}
                 again.append(progress.add_task("full budget", total=len(plan.ids), **blank))
             progress.update(again[0], completed=done)
 
