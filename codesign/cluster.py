@@ -43,28 +43,29 @@ def connected(address: str, cpus: int | None = None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    _check_listening(os.environ.get("RAY_ADDRESS", "") if address == "auto" else address)
+    listens = _check_listening(os.environ.get("RAY_ADDRESS", "") if address == "auto" else address)
     _keep_quiet()
     here: dict[str, Any] = {"num_cpus": cpus, "include_dashboard": False} if address == "local" else {}
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False, **here)
     except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
-        raise _refusal(address, error) from None
+        raise _refusal(address, error, listens) from None
     try:
         yield
     finally:
         ray.shutdown()
 
 
-def _check_listening(address: str) -> None:
-    """Refuse HOST:PORT where nothing listens."""
+def _check_listening(address: str) -> bool:
+    """Refuse HOST:PORT where nothing listens; return whether it was one."""
     host, colon, port = address.rpartition(":")
     if not colon or not port.isdigit() or "://" in address:
-        return
+        return False
     try:
         socket.create_connection((host.strip("[]"), int(port)), ANSWERS_WITHIN).close()
     except (OSError, OverflowError) as error:
         raise NoClusterError(f"ray: no cluster answers at {address}: {error}") from None
+    return True
 
 
 def _keep_quiet() -> None:
@@ -75,13 +76,18 @@ def _keep_quiet() -> None:
         worker.print_to_stdstream = lambda *_, **__: None
 
 
-def _refusal(address: str, error: Exception) -> InputError:
+def _refusal(address: str, error: Exception, listens: bool) -> InputError:
+    """Return what is told of an error of Ray; `listens`: something took a connection at the address."""
     if "Version mismatch" in str(error):
         return InputError(
             f"ray: the cluster at {address!r} and this process have different versions of Ray or Python; install the "
             f"same on all machines: {error}"
         )
-    if type(error).__name__ == "AuthenticationError":
-        return InputError(f"ray: the cluster at {address!r} does not accept this process's token: {error}")
+    # Ray says no more than that it failed to connect where a token is missing or wrong.
+    if type(error).__name__ == "AuthenticationError" or (listens and isinstance(error, ConnectionError)):
+        return InputError(
+            f"ray: what listens at {address!r} does not let this process in; expected a Ray cluster and its token "
+            f"(RAY_AUTH_MODE, RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH, the same everywhere): {error}"
+        )
     expected = "'local', 'auto' or the address of a running cluster"
     return NoClusterError(f"ray: expected {expected}, got {address!r}: {error}")

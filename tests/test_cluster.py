@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -34,7 +37,7 @@ def test_an_address_without_a_cluster_is_told_at_once(auto: bool, monkeypatch: p
 def test_other_versions_are_told() -> None:
     """Ray's own check becomes one message that says what to do; nothing falls back from it."""
     error = RuntimeError("Version mismatch: The cluster was started with: Ray: 2.55.0 Python: 3.12.1")
-    found = cluster._refusal("head:6379", error)
+    found = cluster._refusal("head:6379", error, listens=True)
     assert isinstance(found, InputError)
     assert not isinstance(found, NoClusterError)
     assert "'head:6379' and this process have different versions of Ray or Python; install the same" in str(found)
@@ -42,9 +45,47 @@ def test_other_versions_are_told() -> None:
 
 
 def test_a_refused_token_is_told() -> None:
-    """A cluster that knows us not is no reason to go on without it."""
+    """A cluster that does not let us in is no reason to go on without it; where nothing listens, there is none."""
     from ray.exceptions import AuthenticationError
 
-    found = cluster._refusal("head:6379", AuthenticationError("wrong token"))
-    assert not isinstance(found, NoClusterError)
-    assert "does not accept this process's token: wrong token" in str(found)
+    lost = ConnectionError("Failed to connect to Ray cluster at head:6379")
+    for error, listens in ((AuthenticationError("wrong token"), False), (lost, True)):
+        found = cluster._refusal("head:6379", error, listens=listens)
+        assert not isinstance(found, NoClusterError)
+        assert "'head:6379' does not let this process in; expected a Ray cluster and its token" in str(found)
+    assert isinstance(cluster._refusal("auto", lost, listens=False), NoClusterError)
+
+
+CHILD = """
+import sys
+from codesign.cluster import connected
+from codesign.errors import CodesignError
+
+try:
+    with connected(sys.argv[1]):
+        print("connected")
+except CodesignError as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.long
+def test_a_real_cluster_wants_its_token() -> None:
+    """Another process gets in by its address or by the environment, with the token, and only with it."""
+    start = "import ray.cluster_utils as u; c = u.Cluster(True); print(c.address, flush=True); input(); c.shutdown()"
+    ours = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a" * 64}
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+
+    def told(address: str, **changes: str) -> str:
+        command = [sys.executable, "-c", CHILD, address]
+        return subprocess.run(
+            command, env=ours | changes, capture_output=True, text=True, timeout=120, check=True
+        ).stdout
+
+    with subprocess.Popen([sys.executable, "-c", start], env=ours, **pipes) as head:
+        assert head.stdout
+        address = next(line.strip() for line in head.stdout if ":" in line)
+        assert told(address) == "connected\n"
+        assert told("auto", RAY_ADDRESS=address) == "connected\n"
+        assert told(address, RAY_AUTH_TOKEN="b" * 64).startswith("InputError ray: what listens at")
+        head.communicate("\n", timeout=60)

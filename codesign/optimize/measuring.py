@@ -123,13 +123,17 @@ class Measuring:
         A failed one is given back when one that did not fail follows, or no other is to come.
 
         Raises:
-            ValueError: nothing is pending.
-            ProxyError: the last FAILURES_IN_A_ROW shapes that were measured all failed; or the pool was lost.
+            ValueError: nothing is pending, or the pool was closed.
+            ProxyError: the last FAILURES_IN_A_ROW shapes that were measured all failed.
+            CodesignError: what the pool raises.
         """
         if not self.pending:
             raise ValueError("nothing is pending")
         while not self._next_ready():
-            for ticket, answer in self.pool.answers():
+            answers = self.pool.answers()
+            if not answers:
+                raise ValueError(f"the pool has no answers to {len(self._tickets)} shapes; it was closed")
+            for ticket, answer in answers:
                 self._learn(self._tickets.pop(ticket), answer)
         places, self._ready = self._ready, []
         self._given += len(places)

@@ -141,6 +141,15 @@ def test_recorded_designs_are_not_measured_again() -> None:
     assert not pool.submitted
 
 
+def test_a_closed_pool_is_not_waited_for() -> None:
+    """Nobody waits for answers that cannot come."""
+    measure = measuring(named("plain"), InProcess(resolve(named("plain"))))
+    measure.submit(designs(20))
+    measure.pool.close()
+    with pytest.raises(ValueError, match="it was closed"):
+        measure.measured()
+
+
 @pytest.mark.parametrize("ordered", [True, False])
 def test_a_broken_proxy_stops_the_search(ordered: bool) -> None:
     """Twenty failures of distinct shapes on end are the proxy's fault: the error shows the last, none is recorded."""
