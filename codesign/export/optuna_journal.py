@@ -117,7 +117,7 @@ def _trials(run: Run) -> Iterator[Any]:
     for row, genome in enumerate(judged.genomes.tolist()):
         metrics = {name: float(column[row]) for name, column in judged.metrics.items()}
         values = [metrics[name] for name in run.space.objectives]
-        known = bool(np.isfinite(values).all())
+        known = bool(np.isfinite([*values, metrics["edp_js"]]).all()) and not judged.failure[row]
         when = datetime.fromtimestamp(0, UTC) + timedelta(seconds=row)
         trial = FrozenTrial(
             number=row,

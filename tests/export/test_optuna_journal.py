@@ -88,6 +88,9 @@ def test_what_failed_is_failed_and_says_why(run: Run, tmp_path: Path) -> None:
     for name in metrics:
         metrics[name][5] = np.nan
     broken = replace(run, evaluations=replace(run.evaluations, metrics=metrics, failure=failure))
+    of_costs = replace(broken, space=replace(run.space, objectives=("edp_js", "area_mm2"), limits={}))
+    failed = [trial.number for trial in study_of(of_costs, tmp_path / "costs").trials if not trial.values]
+    assert failed == [3, 5]  # also where quality is no objective
     trials = study_of(broken, tmp_path / "there").trials
     assert [trial.number for trial in trials if trial.state is TrialState.FAIL] == [3, 5]
     assert trials[3].user_attrs["failure"] == "Traceback: no"
