@@ -122,7 +122,7 @@ def test_a_record_of_other_costs_is_not_continued(finished: Record, tmp_path: Pa
     metrics = json.loads(finished["evaluations.jsonl"].splitlines()[0])["metrics"]
     damaged = edited_line(finished, 0, metrics=metrics | {"edp_js": 1.0})
     directory = restore(tmp_path / "run", damaged)
-    with pytest.raises(RunError, match="edp_js of the baseline is 1 in the record and .* it cannot be continued"):
+    with pytest.raises(RunError, match=r"edp_js of the baseline is 1 in the record and .* it cannot be continued"):
         codesign.resume(directory)
     assert record_of(directory) == damaged
     assert len(codesign.open_run(directory).front())

@@ -69,8 +69,11 @@ def test_what_a_space_cannot_express_is_counted(earlier: Run, tmp_path: Path) ->
     assert start is not None
     assert start.left_out > 0
     assert f"designs of earlier; {start.left_out} others cannot be expressed in this space" in ended.stdout
-    other = write_space(tmp_path, {"dram_bytes_per_cycle = { choices = [2, 4] }": "dram_bytes_per_cycle = 8",
-                                   "dram_bytes_per_cycle = 4\n": "dram_bytes_per_cycle = 8\n"}, name="other")  # fmt: skip
+    faster = {
+        "dram_bytes_per_cycle = { choices = [2, 4] }": "dram_bytes_per_cycle = 8",
+        "dram_bytes_per_cycle = 4\n": "dram_bytes_per_cycle = 8\n",
+    }
+    other = write_space(tmp_path, faster, name="other")
     with pytest.raises(InputError, match="warm start: space other can express no design of earlier: dram_bytes"):
         small_search(tmp_path / "none", space=other, warm_start=[earlier.directory])
     with pytest.raises(RunError, match="no run here"):
