@@ -36,6 +36,7 @@ def test_the_same_search_finds_the_same(tmp_path: Path) -> None:
     again = codesign.search(
         manifest.space.name,
         manifest.cost_model.name,
+        algorithm=manifest.algorithm,
         budget=manifest.budget,
         population=manifest.population,
         seed=manifest.seed,

@@ -17,7 +17,7 @@ from codesign.evaluation import Evaluations
 from codesign.optimize.asking import Asking, Problem
 
 if TYPE_CHECKING:
-    from optuna.samplers import BaseSampler
+    from optuna.samplers import BaseSampler, NSGAIISampler
 
 
 class OptunaSearch(Asking):
@@ -73,18 +73,24 @@ class OptunaNSGA2(OptunaSearch):
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
-        self._generation, self._members = 0, 0
+        self._generation, self._members, self._selected = 0, 0, 0
 
     def _attributes(self, count: int) -> list[dict[str, Any]]:
         """See `OptunaSearch`. A generation that has as many members as the population is followed by the next."""
         if self._members >= self.problem.population:
             self._generation, self._members = self._generation + 1, 0
         self._members += count
+        # The sampler has no public name for what it keeps.
         key = self._optuna.samplers.NSGAIISampler._get_generation_key()
         return [{key: self._generation} for _ in range(count)]
 
     def _sampler(self, seed: int) -> BaseSampler:
-        sampler: BaseSampler = self._optuna.samplers.NSGAIISampler(population_size=self.problem.population, seed=seed)
+        sampler: NSGAIISampler = self._optuna.samplers.NSGAIISampler(population_size=self.problem.population, seed=seed)
+        now = self._generation + (self._members >= self.problem.population)
+        for generation in range(self._selected + 1, now + 1):
+            # The first to ask for the parents of a generation gets them in another order than all later ones.
+            sampler.get_parent_population(self._study, generation)
+        self._selected = now
         return sampler
 
 

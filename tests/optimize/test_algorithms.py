@@ -21,7 +21,12 @@ from tests.optimize.spaces import ONE_DESIGN, space_of, tiny, tiny_text, very_sm
 PYMOO = ("pymoo:NSGA3", "pymoo:UNSGA3", "pymoo:SPEA2", "pymoo:RVEA", "pymoo:CTAEA")
 SLOW = ("optuna:tpe", "optuna:gp")
 NAMES = (*ALGORITHMS, *PYMOO)
-every_algorithm = pytest.mark.parametrize("name", NAMES)
+LONG = ("age_moea2", *SLOW)
+"""Those that compile or think for long: the whole contract is for the longer tests, its heart for all."""
+
+every_algorithm = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long) if name in LONG else name for name in NAMES]
+)
 
 
 def batches_of(name: str, seed: int = 0, batches: int = 5, space: SearchSpace | None = None) -> list[IntArray]:
@@ -73,6 +78,19 @@ def test_a_resumed_search_goes_on_as_if_undisturbed(name: str, count: int) -> No
         np.testing.assert_array_equal(ours.genomes, theirs.genomes)
 
 
+@pytest.mark.parametrize("name", SLOW)
+def test_a_slow_algorithm_resumes_and_asks_nothing_twice(name: str) -> None:
+    """Just past its initial sample, told what another was told, it asks the same, and what is new."""
+    one, other = (make_algorithm(name, problem(tiny(), 4)) for _ in range(2))
+    told = searched(one, tiny(), 4, 3)
+    for batch in told:
+        other.tell(batch)
+    asked = one.ask(2)
+    np.testing.assert_array_equal(asked, other.ask(2))
+    genomes = np.concatenate([*(batch.genomes for batch in told), asked])
+    assert len(np.unique(genomes, axis=0)) == len(genomes) == 12
+
+
 @every_algorithm
 def test_designs_are_told_in_any_portions(name: str) -> None:
     """Asked for or not, one by one, many at once or a second time: what is known is not asked for."""
@@ -112,7 +130,7 @@ def test_unknown_objectives_do_not_stop_a_search(name: str, share: str) -> None:
     assert len(algorithm.ask(size)) == size
 
 
-LEARNING = [name for name in NAMES if name not in ("random", "sobol", *SLOW)]
+LEARNING = [name for name in NAMES if name not in ("random", "sobol", *LONG)]
 
 
 @pytest.mark.parametrize("name", LEARNING)
@@ -197,10 +215,10 @@ def test_the_initial_sample_has_the_size_of_the_population() -> None:
         assert len(np.unique(sample, axis=0)) == len(sample) == population
 
 
-@pytest.mark.parametrize("name", [*(name for name in LEARNING if name not in PYMOO), "optuna:tpe"])
+@pytest.mark.parametrize("name", [name for name in LEARNING if name not in PYMOO])
 def test_learning_pays(name: str, tmp_path: Path) -> None:
     """With as many evaluations, every algorithm that learns covers more than random designs do, on average."""
-    budget, population = (60, 10) if name == "optuna:tpe" else (160, 20)
+    budget, population = 160, 20
     volumes = [
         [
             small_search(tmp_path / f"{algorithm}{seed}", budget, population, seed, cost_model="gemmini_40nm",

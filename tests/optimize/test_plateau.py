@@ -10,9 +10,10 @@ import pytest
 import codesign
 from codesign.errors import InputError
 from codesign.front import hypervolume
+from codesign.manifest import Stop
 from codesign.optimize.loop import Progress
 from codesign.optimize.plateau import Plateau, Volume, stopped
-from codesign.run import Run, Stop
+from codesign.run import Run
 from tests.optimize.searches import record_of, restore, small_search
 from tests.optimize.spaces import NOTHING_FEASIBLE, write_space
 
@@ -61,7 +62,7 @@ def test_a_stopped_search_stays_stopped(ended: tuple[Run, Progress], tmp_path: P
 
 
 def test_another_patience_goes_on(ended: tuple[Run, Progress], tmp_path: Path) -> None:
-    """Without the rule the record is that of a search without it; with a milder one that of one that had that."""
+    """Without the rule the record is that of a search that never had it; so with a milder one."""
     run, _ = ended
     for name, patience in (("none", 0), ("more", 140)):
         directory = restore(tmp_path / name, record_of(run.directory))
