@@ -71,6 +71,16 @@ def record_figures(_data: Path, options: BenchOptions) -> Figures:
     return run(options.rows)
 
 
+def search_figures(_data: Path, options: BenchOptions) -> Figures:
+    """Ways to search a space whose exact front is known, at equal numbers of measured shapes; some ten minutes."""
+    from codesign.bench import search
+
+    space = options.space or search.SPACE
+    if options.measure_to is not None:
+        return search.measure(space, options.measure_to)
+    return search.run(space, options.seeds or search.SEEDS, options.ways or search.WAYS, options.figures_to)
+
+
 def answer_lines(_data: Path, options: BenchOptions) -> Figures:
     """Error of lines without a network on questions made of the shipped text, and of trained ones (--network)."""
     from codesign.bench.answers import run
@@ -105,7 +115,7 @@ def proxy_ranks(_data: Path, options: BenchOptions) -> Figures:
     one_thread_an_operation()  # networks are shared out among the cores, one a core
     from codesign.bench.proxies import run
 
-    return run(options.table, options.space, options.figures_to, options.networks)
+    return run(options.table, options.space or "sotu_lm", options.figures_to, options.networks)
 
 
 def peer_ratios(data: Path, _options: BenchOptions) -> Figures:
@@ -166,6 +176,7 @@ BENCHES: dict[str, Callable[[Path, BenchOptions], Figures]] = {
     "ladder": _plain("ladder"),
     "scaling": _plain("scaling"),
     "record": record_figures,
+    "search": search_figures,
 }
 
 

@@ -28,14 +28,20 @@ class BenchOptions:
     """surrogate, with a table: fit to so many nets and judge on all others."""
     trainings: Trainings | None = None
     """proxies: train the networks of the study instead of judging by them."""
-    space: str = "sotu_lm"
-    """proxies: search space of the networks."""
+    space: str | None = None
+    """proxies: search space of the networks. search: the space that is searched. What the benchmark is about if absent."""
     figures_to: Path | None = None
-    """proxies: directory for the tables and the figure."""
+    """proxies, search: directory for the tables and the figures."""
     networks: tuple[Path, ...] = ()
     """proxies: trained networks that are judged beside the shipped one. answers: networks beside the lines."""
     rows: int | None = None
     """record: evaluations of the record that is made."""
+    seeds: int | None = None
+    """search: how many searches in each way."""
+    ways: tuple[str, ...] = ()
+    """search: algorithms and sequential ways that are compared; all that are known if empty."""
+    measure_to: Path | None = None
+    """search: measure every shape of the space and write this table instead of comparing."""
 
 
 WRITING = ("surrogate",)
@@ -43,6 +49,9 @@ WRITING = ("surrogate",)
 
 WITH_NETWORKS = ("answers", "proxies", "supernet")
 """Benchmarks that judge trained networks of the user's."""
+
+WITH_FIGURES = ("proxies", "search")
+"""Benchmarks that can write tables and figures."""
 
 WITH_TABLE = ("proxies", "supernet", "surrogate")
 """Benchmarks that take a table of trained networks, or a run (supernet)."""
@@ -75,8 +84,14 @@ def check_options(name: str, data: Path | None, options: BenchOptions) -> None:
         raise InputError(f"bench {name}: a table or run is for {', '.join(WITH_TABLE)}; leave it out")
     if options.train_size and name != "surrogate":
         raise InputError(f"bench {name}: --train-size is for surrogate; leave it out")
-    if (options.trainings is not None or options.figures_to) and name != "proxies":
-        raise InputError(f"bench {name}: --train-to and --figures-to are for proxies; leave them out")
+    if options.trainings is not None and name != "proxies":
+        raise InputError(f"bench {name}: --train-to is for proxies; leave it out")
+    if options.figures_to and name not in WITH_FIGURES:
+        raise InputError(f"bench {name}: --figures-to is for {', '.join(WITH_FIGURES)}; leave it out")
+    if (options.seeds is not None or options.ways or options.measure_to) and name != "search":
+        raise InputError(f"bench {name}: --seeds, --way and --measure-to are for search; leave them out")
+    if options.seeds is not None and options.seeds < 2:
+        raise InputError(f"bench search: --seeds: expected at least 2, got {options.seeds}")
     if options.networks and name not in WITH_NETWORKS:
         raise InputError(f"bench {name}: --network is for {', '.join(WITH_NETWORKS)}; leave it out")
     if options.train_size and not options.table:

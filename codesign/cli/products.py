@@ -54,7 +54,9 @@ def list_(as_json: AsJson = False) -> None:
 TrainTo = Annotated[
     Path | None, typer.Option(help="proxies: train the networks of the study, one line in this directory each.")
 ]
-StudySpace = Annotated[str, typer.Option(help="proxies: search space, a shipped name or a .toml file.")]
+StudySpace = Annotated[
+    str | None, typer.Option(help="proxies [default: sotu_lm], search [default: sotu_grid]: name or .toml file.")
+]
 StudyRecipe = Annotated[str, typer.Option(help="With --train-to: recipe, a shipped name or a .toml file.")]
 
 
@@ -86,27 +88,36 @@ def bench(
         Path | None, typer.Option(help="cost_speed: interpreter of an environment with SCALE-Sim (numpy < 2).")
     ] = None,
     train_to: TrainTo = None,
-    space: StudySpace = "sotu_lm",
+    space: StudySpace = None,
     recipe: StudyRecipe = "sotu_study",
     count: Annotated[int, typer.Option(help="With --train-to: networks.", min=1)] = 24,
     repeats: Annotated[int, typer.Option(help="With --train-to: more trainings of these, other seeds.", min=0)] = 3,
     seed: Annotated[int, typer.Option(help="With --train-to: of which networks are drawn.")] = 0,
     part: Annotated[str, typer.Option(help="With --train-to: K/N, the K-th (from 0) of N processes.")] = "0/1",
     figures_to: Annotated[
-        Path | None, typer.Option(help="proxies: also write nets.csv, guesses.csv and proxies.png there.")
+        Path | None, typer.Option(help="proxies, search: also write tables and figures into this directory.")
     ] = None,
     network: Annotated[
         list[Path] | None, typer.Option(help="answers, proxies, supernet: also judge this network; may be given again.")
     ] = None,
     rows: Annotated[int | None, typer.Option(help="record: evaluations of the record [default: 1000000].")] = None,
+    seeds: Annotated[int | None, typer.Option(help="search: searches in each way [default: 10].")] = None,
+    way: Annotated[
+        list[str] | None, typer.Option(help="search: compare this algorithm or way only; may be given again.")
+    ] = None,
+    measure_to: Annotated[
+        Path | None, typer.Option(help="search: measure every shape of the space into this table, instead.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure against reference data and print named figures."""
     from codesign.bench import BenchOptions, run_bench
 
-    asked = None if train_to is None else _trainings(train_to, space, recipe, (count, repeats, seed), part)
+    asked = None if train_to is None else _trainings(train_to, space or "sotu_lm", recipe, (count, repeats, seed), part)
+    judged, compared = tuple(network or ()), tuple(way or ())
     options = BenchOptions(
-        write, large, scalesim_python, table, train_size, asked, space, figures_to, tuple(network or ()), rows
+        *(write, large, scalesim_python, table, train_size, asked, space, figures_to, judged),
+        *(rows, seeds, compared, measure_to),
     )
     figures = run_bench(name, data, options)
     if as_json:
