@@ -29,7 +29,7 @@ class BenchOptions:
     trainings: Trainings | None = None
     """proxies: train the networks of the study instead of judging by them."""
     space: str | None = None
-    """proxies: search space of the networks. search: the space that is searched. What the benchmark is about if absent."""
+    """proxies: of the networks. search: what is searched. If absent, what the benchmark is about."""
     figures_to: Path | None = None
     """proxies, search: directory for the tables and the figures."""
     networks: tuple[Path, ...] = ()
