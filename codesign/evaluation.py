@@ -70,6 +70,10 @@ def no_failures(count: int) -> StringArray:
     return np.full(count, "", dtype=np.object_)
 
 
+REMEMBERED_AT_ONCE = 20_000
+"""Recorded designs decoded at once: a million take gigabytes."""
+
+
 @dataclass(frozen=True)
 class Evaluator:
     """Everything that turns genomes into evaluations."""
@@ -97,10 +101,10 @@ class Evaluator:
 
     def remember(self, evaluations: Evaluations, metric: str) -> None:
         """Take the quality of recorded designs as known, so that none is measured twice."""
-        if len(evaluations):
-            error, extrapolated = evaluations.log_standard_error, evaluations.extrapolated
-            quality = Quality(metric, evaluations.metrics[metric], error, extrapolated)
-            self.proxy.remember(self.space.decode(evaluations.genomes).shape, quality)
+        for start in range(0, len(evaluations), REMEMBERED_AT_ONCE):
+            part = evaluations.take(slice(start, start + REMEMBERED_AT_ONCE))
+            quality = Quality(metric, part.metrics[metric], part.log_standard_error, part.extrapolated)
+            self.proxy.remember(self.space.decode(part.genomes).shape, quality)
 
     def costs(self, genomes: IntArray) -> dict[str, FloatArray]:
         """Return what n genomes cost, metric by metric, without their quality."""

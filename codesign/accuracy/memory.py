@@ -5,17 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 
 from codesign.accuracy.identity import identity_of
 from codesign.accuracy.protocol import SHAPE_GENES, Errors, Proxy, Quality, full_rung
-from codesign.design import Family, FloatArray, IntArray, ModelShape
+from codesign.design import Family, FloatArray, IntArray, LayerColumn, ModelShape
 from codesign.errors import ProxyError
 from codesign.layer_fields import DENSITIES
 
 Answer = tuple[float, float, bool]
 """Value, log standard error, extrapolated."""
+
+
+KEY_BYTES = 16
+"""Of what a shape is known by: a long search knows a million, and whole rows of them would take a gigabyte."""
 
 
 @dataclass(frozen=True)
@@ -92,4 +98,13 @@ class Remembering:
         values = [columns[name].view(np.int64) if name in DENSITIES else columns[name] for name in names]
         flat = [column.reshape(len(shape), math.prod(column.shape[1:])) for column in values]
         rows = np.ascontiguousarray(np.concatenate(flat, axis=1))
-        return [" ".join(names).encode() + row.tobytes() for row in rows]
+        start = blake2b(" ".join(names).encode(), digest_size=KEY_BYTES)
+        return [_digest(start, row) for row in rows]
+
+
+def _digest(start: Any, row: LayerColumn) -> bytes:
+    """Return the digest of the names, which `start` has seen, and a row."""
+    digest = start.copy()
+    digest.update(row.tobytes())
+    found: bytes = digest.digest()
+    return found

@@ -2,8 +2,8 @@
 
 The record looks like that of a search of sotu_lm: genomes from the space, the costs of some thousand real designs
 blurred so that every number has all its digits, quality that falls with the parameters. It is written a portion at a
-time as a search does. Bounds of reading are taken in the same run: the bytes alone, and the bytes decoded but neither
-checked nor made columns.
+time as a search does, and at last resumed as one: told to the default algorithm, which asks for MORE designs. Bounds of
+reading are taken in the same run: the bytes alone, and the bytes decoded but neither checked nor made columns.
 """
 
 from __future__ import annotations
@@ -21,18 +21,26 @@ import numpy as np
 
 from codesign import __version__
 from codesign import run as runs
+from codesign.accuracy.cache import NO_CACHE
 from codesign.cost import technology as technologies
 from codesign.cost.estimate import estimate
 from codesign.cost.technology import Technology
-from codesign.design import FloatArray
+from codesign.design import FloatArray, ModelShape
 from codesign.evaluation import Evaluations, no_failures
 from codesign.lines import SEAL_BYTES, whole_blocks, whole_lines
+from codesign.manifest import read_manifest, sources
+from codesign.optimize import loop
+from codesign.optimize.algorithms import DEFAULT_ALGORITHM
+from codesign.parameters import total_parameters
 from codesign.record import EVALUATIONS, one_batch
 from codesign.record_columns import decoder
 from codesign.space import SearchSpace
 from codesign.space_file import read_space
 
 SPACE, COST_MODEL, QUALITY = "sotu_lm", "gemmini_40nm", "perplexity"
+PROXY = "codesign.bench.record:quality_of"
+MORE = 16
+"""Designs that the resumed search evaluates."""
 ROWS = 1_000_000
 PORTION = 1000
 COSTED = 4000
@@ -68,17 +76,18 @@ def write(directory: Path, rows: int) -> dict[str, Any]:
         versions=runs.versions(),
         space=runs.input_text(document),
         cost_model=runs.input_text(cost),
-        proxy=document.content.proxy,
+        sources=sources(),
+        proxy=PROXY,
         quality=QUALITY,
         fidelity="ideal",
-        algorithm="random",
+        algorithm=DEFAULT_ALGORITHM,
         population=PORTION,
         seed=0,
         budget=rows,
     )
     found, waited, taken = runs.create(directory, manifest), 0.0, []
     for start in range(0, rows, PORTION):
-        part = _portion(document.content, costs, min(PORTION, rows - start), rng)
+        part = _portion(document.content, costs, min(PORTION, rows - start), rng, first=start == 0)
         begin, cpu = time.perf_counter(), time.process_time()
         found = found.extend(part, one_batch(start, len(part)))
         taken.append(time.process_time() - cpu)
@@ -116,8 +125,14 @@ def front(directory: Path, _: int) -> dict[str, Any]:
     return {"seconds": time.perf_counter() - begin, "busy": time.process_time() - cpu, "front": size}
 
 
-STEPS: tuple[Callable[[Path, int], dict[str, Any]], ...] = (raw, decode, open_run, front)
-"""What is done with the record, in this order. A step that does more with it, such as resuming, is added here."""
+def resume(directory: Path, _: int) -> dict[str, Any]:
+    """Resume the search until it has evaluated MORE designs."""
+    budget = read_manifest(directory).budget + MORE
+    return {"evaluations": len(loop.resume(directory, budget=budget, cache=NO_CACHE).evaluations)}
+
+
+STEPS: tuple[Callable[[Path, int], dict[str, Any]], ...] = (raw, decode, open_run, front, resume)
+"""What is done with the record, in this order."""
 
 BOUNDS = ("raw", "decode")
 
@@ -136,23 +151,31 @@ def _measured(step: Callable[[Path, int], dict[str, Any]], directory: Path, rows
 
 
 def _costs(space: SearchSpace, technology: Technology, rng: np.random.Generator) -> dict[str, FloatArray]:
-    """Return the metrics of COSTED designs, the baseline first; the quality is made up."""
+    """Return the metrics of COSTED designs, the baseline first."""
     genomes = np.concatenate([space.encode(space.baseline), space.sample(rng, COSTED - 1)])
     costs = estimate(space.decode(genomes), space.scenario, technology, "ideal").metrics()
-    size = costs["parameters"] / costs["parameters"][0]
-    return {QUALITY: 25.0 * size**-0.1 * rng.lognormal(0, BLUR, COSTED)} | costs
+    return quality_of(space.decode(genomes).shape) | costs
 
 
-def _portion(space: SearchSpace, costs: dict[str, FloatArray], count: int, rng: np.random.Generator) -> Evaluations:
-    """Return so many evaluations; the genome and the costs of one need not belong together."""
-    picked = rng.integers(0, COSTED, count)
-    metrics = {name: column[picked] * rng.lognormal(0, BLUR, count) for name, column in costs.items()}
+def quality_of(shape: ModelShape) -> dict[str, FloatArray]:
+    """Return a made-up quality that falls with the parameters: the proxy of the record."""
+    return {QUALITY: 100.0 * total_parameters(shape).astype(np.float64) ** -0.1}
+
+
+def _portion(
+    space: SearchSpace, costs: dict[str, FloatArray], count: int, rng: np.random.Generator, first: bool
+) -> Evaluations:
+    """Return so many evaluations; the genome and the costs of one need not belong together, but of the first one do."""
+    picked, blur, genomes = rng.integers(0, COSTED, count), BLUR * np.ones(count), space.sample(rng, count)
+    if first:
+        picked[0], blur[0], genomes[0] = 0, 0.0, space.encode(space.baseline)[0]
+    metrics = {name: column[picked] * np.exp(blur * rng.normal(size=count)) for name, column in costs.items()}
     excess = np.zeros(count)
     for name, limit in space.limits.items():
         excess += np.maximum(metrics[name] / limit.largest(float(costs[name][0])) - 1, 0)
     unknown = ~np.isfinite(np.stack([metrics[name] for name in space.objectives])).all(axis=0)
     return Evaluations(
-        genomes=space.sample(rng, count),
+        genomes=genomes,
         metrics=metrics,
         log_standard_error=rng.lognormal(-4, 0.1, count),
         extrapolated=rng.random(count) < 0.1,

@@ -86,8 +86,8 @@ class Bilevel:
         shapes = self._shape(evaluations.genomes)
         self.told.add(shapes, evaluations)
         self.known.update(keys(evaluations.genomes))
-        for shape in shapes:
-            self._pending.pop(shape.tobytes(), None)
+        for shape in keys(shapes):
+            self._pending.pop(shape, None)
 
     def ask(self, count: int, choose: Choose | None = None) -> IntArray:  # noqa: ARG002 - the protocol's
         """See `Algorithm.ask`: so many new shapes, each on all of its accelerators.
@@ -98,9 +98,10 @@ class Bilevel:
             wanted = self._wanted(count)
         designs = unseen(wanted, len(wanted), self.known)
         self.known.update(keys(designs))
-        for shape in self._shape(designs):
-            if not self.told.knows(shape):
-                self._pending[shape.tobytes()] = shape
+        shapes = self._shape(designs)
+        self._pending |= {
+            key: shape for key, shape in zip(keys(shapes), shapes, strict=True) if key not in self.told.known
+        }
         return designs
 
     def _wanted(self, count: int) -> IntArray:
@@ -115,8 +116,8 @@ class Bilevel:
         elite = self.told.elite
         self.inner.widen(elite)
         owed = self._paired(self._shape(elite))  # a front shape whose accelerators are not all evaluated yet
-        measured = self.told.measured()[0]
-        wanted = self._chosen(rng, count) if len(measured) > 1 else self._drawn(rng, count)
+        logs = self.told.measured()[1]
+        wanted = self._chosen(rng, count) if len(logs) > 1 else self._drawn(rng, count)
         return np.concatenate([owed, self._paired(wanted)])
 
     def _chosen(self, rng: np.random.Generator, count: int) -> IntArray:
@@ -143,7 +144,7 @@ class Bilevel:
             spread = far[np.linspace(0, len(far) - 1, FITTED_ROWS - len(near)).astype(np.int64)]
             rows = np.sort(np.concatenate([near, spread]))
             shapes, logs = shapes[rows], logs[rows]
-        return learn(self.genes, self.space.decode(shapes).shape, logs)
+        return learn(self.genes, self.space.decode(shapes.astype(np.int64)).shape, logs)
 
     def _target(self) -> Target:
         names, reference = self.space.objectives, self.told.reference
@@ -170,13 +171,7 @@ class Bilevel:
 
     def _fresh(self, shapes: IntArray, others: IntArray) -> IntArray:
         """Return the distinct shapes that nobody asked for and that are not among the others, in their order."""
-        taken = {shape.tobytes() for shape in others}
-        kept = {
-            shape.tobytes(): row
-            for row, shape in reversed(list(enumerate(shapes)))
-            if shape.tobytes() not in taken and not self.told.knows(shape) and shape.tobytes() not in self._pending
-        }
-        return shapes[sorted(kept.values())]
+        return unseen(shapes, len(shapes), self.told.known, set(self._pending), set(keys(others)))
 
     def _bred(self, rng: np.random.Generator, parents: IntArray) -> IntArray:
         """Return children of pairs of shapes: half are mixed gene by gene, all change in at least one gene."""

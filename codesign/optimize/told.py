@@ -5,10 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from codesign.design import FloatArray, IntArray
 from codesign.evaluation import Evaluations
 from codesign.front import REFERENCE_FACTOR, non_dominated
+from codesign.optimize.asking import keys
+
+SMALL = np.uint16
+"""Two bytes a gene, because a long search keeps them all."""
+
+SmallArray = npt.NDArray[np.uint16]
 
 
 @dataclass
@@ -24,10 +31,11 @@ class Told:
     """(f, objectives) natural logarithms of the feasible designs that none beats."""
     elite: IntArray = field(init=False)
     """(f, genes) those designs."""
+    known: set[bytes] = field(default_factory=set)
+    """Shapes, by `keys`."""
     reference: FloatArray | None = None
     """(objectives,) from which hypervolumes are measured, as in `front.reference_point`."""
-    _rows: dict[bytes, int] = field(default_factory=dict)
-    _parts: list[tuple[IntArray, FloatArray, FloatArray]] = field(default_factory=list)
+    _parts: list[tuple[SmallArray, FloatArray, FloatArray]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.front = np.zeros((0, len(self.objectives)))
@@ -45,11 +53,11 @@ class Told:
             self.reference = np.asarray(points[0] + np.log(REFERENCE_FACTOR))
         logs = np.log(evaluations.metrics[self.quality])
         new = []
-        for row, shape in enumerate(shapes):
-            if (key := shape.tobytes()) not in self._rows:
-                self._rows[key] = len(self._rows)
+        for row, key in enumerate(keys(shapes)):
+            if key not in self.known:
+                self.known.add(key)
                 new.append(row)
-        self._parts.append((shapes[new], logs[new], points[new]))
+        self._parts.append((shapes[new].astype(SMALL), logs[new], points[new]))
         good = evaluations.feasible
         merged = np.concatenate([self.front, points[good]])
         genomes = np.concatenate([self.elite, evaluations.genomes[good]])
@@ -57,19 +65,15 @@ class Told:
         self.front, self.elite = merged[kept], genomes[kept]
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.known)
 
-    def knows(self, shape: IntArray) -> bool:
-        """Whether a design of this shape was told."""
-        return shape.tobytes() in self._rows
-
-    def measured(self) -> tuple[IntArray, FloatArray, FloatArray]:
+    def measured(self) -> tuple[SmallArray, FloatArray, FloatArray]:
         """(m, genes) shapes whose quality is known, in the order of telling, (m,) its logarithms, and (m, objectives).
 
         The objectives are those of the design by which the shape became known.
         """
         if not self._parts:
-            return self.elite, np.zeros(0), self.front
+            return self.elite.astype(SMALL), np.zeros(0), self.front
         if len(self._parts) > 1:
             columns = zip(*self._parts, strict=True)
             self._parts = [tuple(np.concatenate(column) for column in columns)]  # type: ignore[list-item]
