@@ -1,7 +1,8 @@
-"""The whole of a small search space: every shape measured, on its best accelerators, and the exact front."""
+"""What a search can find at best: the exact front of a small space, the best known one of a large one."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,11 +27,13 @@ class Truth:
     quality: str
     """The metric that is no cost."""
     shapes: int
-    """Distinct shapes of the space."""
+    """Distinct shapes of the space; 0 = not counted."""
     designs: int
     """Distinct designs of the space."""
     front: FloatArray  # (f, objectives) natural logarithms
     reference: FloatArray  # (objectives,) from which hypervolumes are measured
+    exact: bool = True
+    """Whether no design is missing; else the front is the best that anybody found."""
 
     @property
     def hypervolume(self) -> float:
@@ -64,6 +67,21 @@ def whole_truth(evaluator: Evaluator) -> Truth:
     front = found[non_dominated(found)]
     reference = baseline_point(evaluator) + np.log(REFERENCE_FACTOR)
     return Truth(space, quality, len(shapes), space.size(), front, reference)
+
+
+def best_known(evaluator: Evaluator, fronts: Sequence[FloatArray]) -> Truth:
+    """Return what all searches of a space together found; it is too large to enumerate."""
+    space = evaluator.space
+    found = np.concatenate([np.zeros((0, len(space.objectives))), *fronts])
+    return Truth(
+        space=space,
+        quality=evaluator.proxy.metric[0],
+        shapes=0,
+        designs=space.size(),
+        front=found[non_dominated(found)],
+        reference=baseline_point(evaluator) + np.log(REFERENCE_FACTOR),
+        exact=False,
+    )
 
 
 def baseline_point(evaluator: Evaluator) -> FloatArray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +17,8 @@ import numpy as np
 from codesign.design import FloatArray, IntArray
 from codesign.evaluation import Evaluations, Evaluator
 from codesign.space import SearchSpace
+
+KEY_BYTES = 16
 
 Choose = Callable[[IntArray, int], IntArray]
 """(n, genes) candidates and how many are wanted -> the positions of the chosen ones."""
@@ -85,8 +88,8 @@ def initial_sample(problem: Problem, size: int | None = None) -> IntArray:
 
 
 def keys(genomes: IntArray) -> list[bytes]:
-    """Return by what each genome is known; two bytes a gene, because a long search keeps them all."""
-    return [row.tobytes() for row in genomes.astype(np.uint16)]
+    """Return by what each genome is known: a digest, because a long search keeps them all."""
+    return [blake2b(row.tobytes(), digest_size=KEY_BYTES).digest() for row in genomes.astype(np.uint16)]
 
 
 def unseen(genomes: IntArray, most: int, *known: set[bytes]) -> IntArray:

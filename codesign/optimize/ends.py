@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from codesign.errors import ProxyError
+from codesign.optimize.algorithms import DEFAULT_ALGORITHM
 from codesign.run import Run
 
 BUDGET_USED = "budget used"
@@ -12,6 +13,8 @@ def nothing_left(run: Run) -> str:
     """Return why an algorithm that asks for nothing more has ended a search."""
     if len(run.evaluations) == run.space.size():
         return "all designs of the space are evaluated"
+    if run.manifest.algorithm == DEFAULT_ALGORITHM:
+        return "every shape is measured on its best accelerators"
     return "no new design was found"
 
 
