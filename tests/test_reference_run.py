@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import platform
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import codesign
+from codesign.accuracy.proxy import resolve
+from codesign.evaluation import make_evaluator
+from codesign.optimize.bilevel import FIRST
 
 REFERENCE = Path(__file__).parent.parent / "runs" / "reference"
 
@@ -25,24 +26,23 @@ def test_reference_run_opens_and_answers() -> None:
         assert gain.change_low <= gain.change <= min(gain.change_high, gain.budget)
 
 
-@pytest.mark.skipif(
-    sys.platform != "linux" or platform.machine() != "x86_64",
-    reason="the path of a search depends on the last bits of the math library; the reference was made on Linux x86-64",
-)
-def test_the_same_search_finds_the_same(tmp_path: Path) -> None:
-    """Today's code makes the committed run again (`make reference` replaces it; review the difference)."""
+def test_what_was_found_is_judged_the_same() -> None:
+    """Today's code gives every design of the committed run the same metrics (`make reference` replaces it)."""
     kept = codesign.open_run(REFERENCE)
-    manifest = kept.manifest
-    again = codesign.search(
-        manifest.space.name,
-        manifest.cost_model.name,
-        algorithm=manifest.algorithm,
-        budget=manifest.budget,
-        population=manifest.population,
-        seed=manifest.seed,
-        directory=tmp_path / "again",
-    )
-    assert again.space.genes == kept.space.genes
-    np.testing.assert_array_equal(again.evaluations.genomes, kept.evaluations.genomes)
+    evaluator = make_evaluator(kept.space, kept.technology, resolve(kept.manifest.proxy), kept.manifest.fidelity)
+    again = evaluator(kept.evaluations.genomes)
     for name, column in kept.evaluations.metrics.items():
-        np.testing.assert_allclose(again.evaluations.metrics[name], column, rtol=1e-9, err_msg=name)
+        np.testing.assert_allclose(again.metrics[name], column, rtol=1e-9, err_msg=name)
+
+
+def test_the_same_search_finds_as_much(tmp_path: Path) -> None:
+    """Searching again finds the committed hypervolume to a thousandth.
+
+    Which shapes are measured after the first ones depends on the last bits of the linear algebra at hand, so another
+    processor may find others.
+    """
+    kept = codesign.open_run(REFERENCE)
+    names = (kept.manifest.space.name, kept.manifest.cost_model.name)
+    again = codesign.search(*names, budget=kept.manifest.budget, directory=tmp_path / "again")
+    np.testing.assert_array_equal(again.evaluations.genomes[:FIRST], kept.evaluations.genomes[:FIRST])
+    assert again.hypervolume() == pytest.approx(kept.hypervolume(), rel=1e-3)

@@ -189,7 +189,7 @@ def test_tables_are_checked(tmp_path: Path) -> None:
 
 def test_options_belong_to_this_benchmark(tmp_path: Path) -> None:
     """Other benchmarks refuse them, and this one wants networks."""
-    assert "--train-to and --figures-to are for proxies" in refusal("bench", "survey", "--figures-to", tmp_path)
+    assert "--figures-to is for proxies, search" in refusal("bench", "survey", "--figures-to", tmp_path)
     assert "--network is for answers, proxies" in refusal("bench", "survey", "--network", tmp_path)
     assert "expected the networks of the study" in refusal("bench", "proxies")
     assert "such as 0/2" in refusal("bench", "proxies", "--train-to", tmp_path, "--part", "3")

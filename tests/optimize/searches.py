@@ -19,8 +19,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def small_search(directory: Path, budget: int = 60, population: int = 20, seed: int = 3, **options: Any) -> Run:
-    """Search `tiny` under the unit cost model."""
+    """Search `tiny` under the unit cost model with NSGA-II, whose batches are all of one size."""
     space, cost_model = options.pop("space", "tiny"), options.pop("cost_model", "unit")
+    options.setdefault("algorithm", "nsga2")
     return codesign.search(
         str(space), cost_model, budget=budget, population=population, seed=seed, directory=directory, **options
     )

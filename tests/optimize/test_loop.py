@@ -171,7 +171,7 @@ def test_a_space_without_a_feasible_design_is_searched_to_the_end(tmp_path: Path
         ({"batch": 0}, "batch: expected at least 1, got 0"),
         ({"patience": -1}, "patience and plateau: expected numbers that are not negative, got -1"),
         ({"patience": 50, "plateau": -0.1}, "patience and plateau: expected numbers that are not negative"),
-        ({"algorithm": "nsga3"}, "unknown algorithm 'nsga3'; known: age_moea2, nsga2, .*pymoo:CLASS"),
+        ({"algorithm": "nsga3"}, "unknown algorithm 'nsga3'; known: age_moea2, bilevel, nsga2, .*pymoo:CLASS"),
         ({"proxy": "surogate"}, "unknown proxy 'surogate'; known: .*surrogate, surrogate_txl"),
         ({"space": "tyni"}, "unknown search space .*'tyni'; known: .*survey_lm.*tiny"),
         ({"cost_model": "units"}, "unknown cost model .*'units'; known: .*gemmini_40nm, horowitz_45nm, .*unit"),
@@ -199,16 +199,37 @@ class Failing:
         return Quality("loss", value, np.full(len(shape), 0.01), np.zeros(len(shape), dtype=bool))
 
 
-def test_a_proxy_that_fails_midway_loses_nothing(tmp_path: Path) -> None:
-    """What was evaluated before a failure is kept; the message says how to go on; the resumed record is the same."""
+def test_a_proxy_that_breaks_loses_nothing(tmp_path: Path) -> None:
+    """Twenty shapes that fail in a row end a search with what was found and how to go on; then it is continued."""
     space = write_space(tmp_path, {'"perplexity"': '"loss"'})
-    small_search(tmp_path / "whole", space=space, proxy=Failing(10**6))
     with pytest.raises(
-        ProxyError, match=r"raised RuntimeError: out of memory \(.*, line \d+\); 40 evaluations are kept"
+        ProxyError, match=r"(?s)the last 20 shapes all failed.*out of memory.* evaluations are kept; once"
     ):
-        small_search(tmp_path / "run", space=space, proxy=Failing(28))
-    codesign.resume(tmp_path / "run", proxy=Failing(10**6))
-    assert record_of(tmp_path / "run") == record_of(tmp_path / "whole")
+        small_search(tmp_path / "run", budget=400, space=space, proxy=Failing(28))
+    kept = codesign.open_run(tmp_path / "run").evaluations
+    assert (kept.failure == "").sum() >= 28
+    whole = codesign.resume(tmp_path / "run", proxy=Failing(10**6)).evaluations
+    assert len(whole) == 400
+    np.testing.assert_array_equal(whole.genomes[: len(kept)], kept.genomes)
+    assert (whole.failure[len(kept) :] == "").all()
+
+
+def test_shapes_that_cannot_be_measured_are_recorded_as_failed(tmp_path: Path) -> None:
+    """The search goes on; a failed design has its traceback, no quality, a violation, and is on no front."""
+
+    def picky(shape: ModelShape) -> dict[str, Any]:
+        if (shape.hidden == 96).any():
+            raise RuntimeError("96 is odd")
+        return {"loss": 1e3 / shape.hidden}
+
+    run = small_search(tmp_path / "run", space=write_space(tmp_path, {'"perplexity"': '"loss"'}), proxy=picky)
+    failed = run.evaluations.failure != ""
+    np.testing.assert_array_equal(failed, run.space.decode(run.evaluations.genomes).shape.hidden == 96)
+    assert failed.any()
+    assert all("RuntimeError: 96 is odd" in text for text in run.evaluations.failure[failed])
+    assert np.isnan(run.evaluations.metrics["loss"][failed]).all()
+    assert (run.evaluations.violation[failed] >= 1).all()
+    assert not failed[run.front_ids()].any()
 
 
 def test_another_proxy_does_not_continue_a_run(tmp_path: Path) -> None:
