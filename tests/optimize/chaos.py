@@ -28,7 +28,7 @@ from .searches import ROOT, command
 
 KILLS = ("worker", "driver", "node")
 
-SHARES = {"worker": 0.5, "driver": 0.22, "node": 0.14, "full disk": 0.14}
+SHARES = {"worker": 0.6, "driver": 0.16, "node": 0.12, "full disk": 0.12}
 """How often each befalls a search."""
 
 FULL = f"{EVALUATIONS}: cannot be written: {os.strerror(errno.EFBIG)}; "
@@ -36,6 +36,9 @@ FULL = f"{EVALUATIONS}: cannot be written: {os.strerror(errno.EFBIG)}; "
 
 LEAST_FILE = 50_000
 """Bytes that other files of the driver may need."""
+
+HASTE = 0.3
+"""How often something happens whether or not there was anything recorded since, also while a driver starts."""
 
 TORN = 0.5
 """How often a torn line is left after a driver."""
@@ -164,10 +167,10 @@ class Chaos:
             self._let(str(self.rng.choice(kinds, p=shares)), driver)
 
     def _wait(self, driver: subprocess.Popen[bytes], left: int) -> None:
-        """Wait until some more designs are recorded, or for a while; at most until the driver has ended."""
+        """Wait until some more designs are recorded, or at times for a while; at most until the driver has ended."""
         done = self._whole().count(b"\n")
         least = done + self.rng.integers(1, 2 + 2 * max(self.budget - done, 0) // left)
-        deadline = time.monotonic() + self.rng.uniform(0.3, 8.0)
+        deadline = time.monotonic() + (self.rng.uniform(0.0, 6.0) if self.rng.random() < HASTE else PATIENCE)
         while driver.poll() is None and time.monotonic() < deadline and self._whole().count(b"\n") < least:
             time.sleep(0.01)
 
@@ -190,7 +193,7 @@ class Chaos:
         else:
             room = max(len(self._whole()), LEAST_FILE) + int(self.rng.integers(0, 3000))
             with suppress(ProcessLookupError):
-                resource.prlimit(driver.pid, resource.RLIMIT_FSIZE, (room, room))
+                resource.prlimit(driver.pid, resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
             return  # counted when the driver has noticed
         self.happened[kind] += 1
 

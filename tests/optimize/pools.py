@@ -67,7 +67,7 @@ def slow(shape: ModelShape) -> Quality:
     """Measure all shapes of any space, each for SLOW seconds on a worker, and at once in the process of a search."""
     if os.environ.get("RAY_JOB_ID"):
         time.sleep(SLOW * len(shape))
-    return plain(shape)
+    return Quality("perplexity", 1e6 / truth(shape), np.full(len(shape), 0.01), np.zeros(len(shape), dtype=np.bool_))
 
 
 @dataclass(frozen=True)

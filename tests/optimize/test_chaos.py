@@ -15,7 +15,7 @@ from .chaos import KILLS, Chaos, nodes
 from .pools import named
 from .searches import record_of, small_search
 
-BUDGET, POPULATION, LEAST_KILLS = 400, 20, 60
+BUDGET, POPULATION, KILLED = 400, 20, 54
 
 
 @pytest.mark.long
@@ -29,7 +29,7 @@ def test_chaos_loses_and_doubles_nothing(algorithm: str, seed: int, tmp_path: Pa
     for name, value in options.items():
         search += [f"--{name}", str(value)]
     with nodes() as two:
-        chaos = Chaos(two, tmp_path / "run", tuple(search), BUDGET, LEAST_KILLS, np.random.default_rng(seed))
+        chaos = Chaos(two, tmp_path / "run", tuple(search), BUDGET, KILLED, np.random.default_rng(seed))
         chaos.run()
     logging.getLogger(__name__).info("%s, seed %d: %s", algorithm, seed, dict(chaos.happened))
     assert record_of(tmp_path / "run") == record_of(tmp_path / "whole")
