@@ -21,7 +21,7 @@ from codesign.run import Run
 
 from .searches import record_of, restore, small_search
 
-SIZE, BUDGET = 3, 70
+SIZE, BUDGET = 3, 45
 
 
 class Shuffled(InProcess):
@@ -78,8 +78,7 @@ def test_what_was_asked_follows_from_what_was_told(algorithm: str, tmp_path: Pat
         np.testing.assert_array_equal(again, genomes[rows])
 
 
-@pytest.mark.parametrize("algorithm", ["bilevel", "nsga2"])
-@pytest.mark.parametrize("lines", [0, 1, 33, 69])
+@pytest.mark.parametrize(("algorithm", "lines"), [("bilevel", 1), ("bilevel", 30), ("nsga2", 0), ("nsga2", 44)])
 def test_an_interrupted_search_goes_on_from_what_is_recorded(algorithm: str, lines: int, tmp_path: Path) -> None:
     """What was recorded stays, the budget is used, and no design is evaluated twice."""
     searched(tmp_path / "run", algorithm)
