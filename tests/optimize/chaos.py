@@ -31,7 +31,7 @@ KILLS = ("worker", "driver", "node")
 SHARES = {"worker": 0.6, "driver": 0.16, "node": 0.12, "full disk": 0.12}
 """How often each befalls a search."""
 
-FULL = f"{EVALUATIONS}: cannot be written: {os.strerror(errno.EFBIG)}; "
+FULL = f"cannot be written: {os.strerror(errno.EFBIG)}"
 """What the driver says of a disk without room."""
 
 LEAST_FILE = 50_000
@@ -201,7 +201,8 @@ class Chaos:
         """Whether the search is at its end; otherwise see what is left of its record, and tear its end at times."""
         said = self._said.read_text(errors="replace")
         if code == 2 and FULL in said:
-            assert f"evaluations are kept; make room, then: codesign resume {self.directory}" in said
+            how = f"evaluations are kept; make room, then: codesign resume {self.directory}\n"
+            assert "/report.html: " in said or (f"/{EVALUATIONS}: {FULL}; " in said and how in said), said
             self.happened["full disk"] += 1
         else:
             assert code in (0, -signal.SIGKILL), f"{code}: {said}"
