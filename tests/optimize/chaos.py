@@ -40,6 +40,9 @@ LEAST_FILE = 50_000
 HASTE = 0.3
 """How often something happens whether or not there was anything recorded since, also while a driver starts."""
 
+PACE = 0.75
+"""Share of the search by which there should have been enough; what is full or cannot be done just now takes time too."""
+
 TORN = 0.5
 """How often a torn line is left after a driver."""
 
@@ -169,7 +172,7 @@ class Chaos:
     def _wait(self, driver: subprocess.Popen[bytes], left: int) -> None:
         """Wait until some more designs are recorded, or at times for a while; at most until the driver has ended."""
         done = self._whole().count(b"\n")
-        least = done + self.rng.integers(1, 2 + 2 * max(self.budget - done, 0) // left)
+        least = done + self.rng.integers(1, 2 + 2 * max(int(PACE * self.budget) - done, 0) // left)
         deadline = time.monotonic() + (self.rng.uniform(0.0, 6.0) if self.rng.random() < HASTE else PATIENCE)
         while driver.poll() is None and time.monotonic() < deadline and self._whole().count(b"\n") < least:
             time.sleep(0.01)
@@ -189,7 +192,8 @@ class Chaos:
             self._awaited = int(self.rng.integers(1, 4))
         elif kind == "driver":
             driver.send_signal(signal.SIGKILL)
-            driver.wait()
+            if driver.wait() == 0:
+                return
         else:
             room = max(len(self._whole()), LEAST_FILE) + int(self.rng.integers(0, 3000))
             with suppress(ProcessLookupError):
