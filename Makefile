@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= ../shared/data
 
-.PHONY: search test test-long lint kernels reference figures wheel clean
+.PHONY: search test test-long test-chaos lint kernels reference figures wheel clean
 
 search: $(VENV)/.installed
 	$(BIN)/codesign search sotu_lm gemmini_40nm --budget 200 --population 40
@@ -15,6 +15,10 @@ test: $(VENV)/.installed lint
 
 test-long: $(VENV)/.installed
 	$(BIN)/python -m pytest -m long
+
+# One of the longer tests, which says what it killed.
+test-chaos: $(VENV)/.installed
+	$(BIN)/python -m pytest -m long -o log_cli=true --log-cli-level=INFO tests/optimize/test_chaos.py
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

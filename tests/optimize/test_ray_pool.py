@@ -19,8 +19,10 @@ from codesign.cluster import connected
 from codesign.errors import InputError, ProxyError
 from codesign.evaluation import Evaluations, joined
 from codesign.optimize.pool import ATTEMPTS, InProcess
+from codesign.optimize.pools import Where
 
 from .pools import BAD, Noted, all_answers, deadly, designs, measuring, named, plain, shapes, truth
+from .searches import record_of, small_search
 from .spaces import tiny
 from .test_measuring import assert_same
 
@@ -97,8 +99,18 @@ def test_a_lost_node_fails_no_shape(cluster: Any, tmp_path: Path) -> None:
     np.testing.assert_array_equal([found[ticket].value for ticket in range(len(shape))], truth(shape))
 
 
+def test_a_search_is_the_same_with_any_number_of_workers(cluster: Any, tmp_path: Path) -> None:
+    """In this process, with one worker or with two: the same bytes."""
+    options = {"proxy": named("plain"), "budget": 60, "cost_model": "gemmini_40nm"}
+    small_search(tmp_path / "here", **options)
+    for workers in (1, 2):
+        where = Where(cluster[0].address, workers)
+        small_search(tmp_path / str(workers), where=where, **options)
+        assert record_of(tmp_path / str(workers)) == record_of(tmp_path / "here")
+
+
 @pytest.mark.long
-def test_chaos_loses_and_doubles_nothing(cluster: Any, tmp_path: Path) -> None:
+def test_a_pool_survives_chaos(cluster: Any, tmp_path: Path) -> None:
     """Workers and nodes are killed at random for as long as the search goes on: its evaluations are the undisturbed."""
     nodes, rng = cluster[0], np.random.default_rng(0)
     pool, genomes = pool_of(resolve(Noted(tmp_path, seconds=0.1))), designs(1500)
