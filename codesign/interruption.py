@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import FrameType
 
 from codesign.optimize.loop import Progress, Watcher
+from codesign.remote.copies import shown
 from codesign.run import Run
 
 INTERRUPTED = 130
@@ -47,7 +48,7 @@ def interruptible(start: Callable[[Callable[[Watcher], Watcher]], Run]) -> Run:
     except KeyboardInterrupt:
         kept = "stopped before anything was evaluated"
         if last:
-            done, directory = len(last[0].evaluations), last[0].directory
+            done, directory = len(last[0].evaluations), shown(last[0].directory)
             kept = f"stopped; {done} evaluations are kept; continue with: codesign resume {directory}"
         sys.stderr.write(kept + "\n")
         raise SystemExit(INTERRUPTED) from None

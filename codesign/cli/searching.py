@@ -60,12 +60,14 @@ def search(
     ] = None,
     plateau: Annotated[float, typer.Option(help="Hardly: by less than this share.")] = 0.001,
     warm_start: Annotated[
-        list[Path] | None, typer.Option(help="An earlier run, whose best designs are evaluated first; repeatable.")
+        list[str] | None, typer.Option(help="An earlier run, whose best designs are evaluated first; repeatable.")
     ] = None,
     order: Annotated[
         Order, typer.Option(help="ordered: recorded as asked; async: as qualities come, slow ones hold nobody up.")
     ] = Order.ordered,
-    run: Annotated[Path | None, typer.Option(help="New directory for the run [default: runs/SPACE-COST-NNN].")] = None,
+    run: Annotated[
+        str | None, typer.Option(help="New directory, or s3://... for the run [default: runs/SPACE-COST-NNN].")
+    ] = None,
     cache: Cache = None,
     workers: Workers = None,
     ray: Ray = None,
@@ -113,7 +115,7 @@ def resume(
     patience: Annotated[int | None, typer.Option(help="Another patience; 0 = until the budget is used.")] = None,
     plateau: Annotated[float | None, typer.Option(help="Another plateau.")] = None,
     fork: Annotated[
-        Path | None, typer.Option(help="New run that takes over the evaluations and goes on under today's code.")
+        str | None, typer.Option(help="New run that takes over the evaluations and goes on under today's code.")
     ] = None,
     cache: Cache = None,
     workers: Workers = None,
@@ -146,7 +148,7 @@ def resume(
 
 @app.command(epilog="Example: codesign front runs/reference --where 'area_mm2 < 1 and perplexity <= baseline * 1.045'")
 def front(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories of runs; several give one front.")],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs; several give one front.")],
     where: Annotated[str | None, typer.Option(help="Keep front designs that fulfil a condition on columns.")] = None,
     pick: Annotated[
         str | None,
@@ -200,7 +202,7 @@ class FitMethod(StrEnum):
 
 @app.command(epilog="Example: codesign fit measured-run -o surrogate.npz")
 def fit(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories of runs of one search space.")],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs of one search space.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The .npz file to write.")],
     columns: Annotated[
         FitColumns, typer.Option(help="What is read of a shape: sizes, or these and the space's genes.")
@@ -224,7 +226,7 @@ def fit(
 
 @app.command(epilog="Example: codesign report runs/reference -o report.html")
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories of runs.")],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Directories or URLs of runs.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The page to write.")] = Path("report.html"),
 ) -> None:
     """Write one interactive HTML page about runs; it needs no network."""
@@ -236,6 +238,7 @@ def report(
 
 def _finish(found: Any, as_json: bool) -> None:
     from codesign import terminal
+    from codesign.remote.copies import shown
     from codesign.report import write_report
     from codesign.tables import front_record
 
@@ -245,4 +248,4 @@ def _finish(found: Any, as_json: bool) -> None:
         terminal.print_run(found)
     page = write_report([found], found.directory / "report.html")
     if not as_json:
-        terminal.out.print(f"run {found.directory}   report {page}")
+        terminal.out.print(f"run {shown(found.directory)}   report {page}")
