@@ -20,9 +20,10 @@ import msgspec
 from codesign import journal
 from codesign.errors import RunError
 from codesign.journal import LOG, MANIFEST
+from codesign.remote.incoming import Incoming
 from codesign.remote.lease import leased
+from codesign.remote.outgoing import Outgoing
 from codesign.remote.store import opened
-from codesign.remote.transfer import Transfer
 
 ORIGIN = "remote.json"
 """In a working copy: what it is a copy of."""
@@ -81,13 +82,13 @@ def fetching(address: str | Path) -> Callable[[], Path]:
         return lambda: Path(address)
     url = str(address).rstrip("/")
     store, directory = opened(url), _place(url)
-    transfer = Transfer(directory, store)
+    incoming = Incoming(directory, store)
 
     def fetch() -> Path:
         if not (directory / MANIFEST).exists() and store.read(MANIFEST) is None:
             raise RunError(f"{url}: no run here (no {MANIFEST}); make one with: codesign search SPACE COST --run {url}")
         directory_of(url)
-        transfer.pull()
+        incoming.pull()
         return directory
 
     return fetch
@@ -121,14 +122,14 @@ def mirrored(directory: Path) -> Iterator[None]:
         return
     store = opened(origin.url)
     with leased(store, origin.copy) as lease:
-        transfer = Transfer(directory, store)
-        transfer.begin(lease.check)
+        outgoing = Outgoing(directory, store, lease.check)
+        outgoing.begin()
         try:
-            with journal.followed(directory, transfer.push):
+            with journal.followed(directory, outgoing.push):
                 yield
         finally:
             if (directory / LOG).exists():
-                transfer.push_log()
+                outgoing.push_log()
 
 
 def _origin(directory: Path) -> Origin | None:
