@@ -51,6 +51,12 @@ def is_url(address: str | Path) -> bool:
     return bool(URL.match(text))
 
 
+def _url(address: str | Path) -> str:
+    """Return an address without slashes at its end, unless nothing else is behind the protocol."""
+    text = str(address)
+    return text if text.endswith("://") else text.rstrip("/")
+
+
 def directory_of(address: str | Path) -> Path:
     """Return the directory of a run that may be new; that of its working copy, if the address is a URL.
 
@@ -59,7 +65,7 @@ def directory_of(address: str | Path) -> Path:
     """
     if not is_url(address):
         return Path(address)
-    url = str(address).rstrip("/")
+    url = _url(address)
     directory = _place(url)
     if not (directory / ORIGIN).exists():
         opened(url)  # what cannot be used leaves nothing
@@ -80,7 +86,7 @@ def fetching(address: str | Path) -> Callable[[], Path]:
     """
     if not is_url(address):
         return lambda: Path(address)
-    url = str(address).rstrip("/")
+    url = _url(address)
     store, directory = opened(url), _place(url)
     incoming = Incoming(directory, store)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,7 @@ def test_crowds_are_as_large_as_allowed(sizes: list[int], most: int) -> None:
     assert all(group.stop - group.start > 1 and sum(sizes[group]) <= most for group in groups)
     for group in reversed(groups):
         sizes[group] = [sum(sizes[group])]
-    assert all(one + other > most for one, other in zip(sizes, sizes[1:], strict=False))
+    assert all(one + other > most for one, other in itertools.pairwise(sizes))
 
 
 def test_lines_are_found_by_number_while_a_file_grows(tmp_path: Path) -> None:
