@@ -6,22 +6,27 @@ import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
+from typing import TypeVar
 
 from codesign.optimize.loop import Progress, Watcher
+from codesign.remote.copies import shown
 from codesign.run import Run
 
 INTERRUPTED = 130
 """Exit code of a process that Ctrl-C ended: 128 + SIGINT."""
 
 
-def interruptible(start: Callable[[Callable[[Watcher], Watcher]], Run]) -> Run:
-    """Run a search and return its run.
+Found = TypeVar("Found")
+
+
+def interruptible(start: Callable[[Callable[[Watcher], Watcher]], Found]) -> Found:
+    """Run a search and return what it returns.
 
     A Ctrl-C that falls into foreign code which swallows it, as compilers do, counts after the batch. Where the parent
     process ignores it for its children (a script's background job), so do we.
 
     Args:
-        start: called with a function that wraps the search's watcher; starts the search and returns the run.
+        start: called with a function that wraps the search's watcher; starts the search.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         return start(lambda watch: watch)
@@ -47,7 +52,7 @@ def interruptible(start: Callable[[Callable[[Watcher], Watcher]], Run]) -> Run:
     except KeyboardInterrupt:
         kept = "stopped before anything was evaluated"
         if last:
-            done, directory = len(last[0].evaluations), last[0].directory
+            done, directory = len(last[0].evaluations), shown(last[0].directory)
             kept = f"stopped; {done} evaluations are kept; continue with: codesign resume {directory}"
         sys.stderr.write(kept + "\n")
         raise SystemExit(INTERRUPTED) from None

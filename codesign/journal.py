@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,17 @@ import msgspec
 from codesign.errors import RunError
 from codesign.lines import sealed
 
+MANIFEST = "run.json"
+EVALUATIONS = "evaluations.jsonl"
+REMEASURED = "remeasured.jsonl"
+LOG = "log.jsonl"
+"""The files of a run; see `manifest`, `record`, `remeasured`, `run_log`."""
+
+Follower = Callable[[Path], None]
+
+_FOLLOWERS: dict[Path, Follower] = {}
+"""Of each directory that is copied elsewhere while it is written."""
+
 encode = msgspec.json.Encoder().encode
 """Writes NaN as null."""
 
@@ -25,6 +36,24 @@ encode = msgspec.json.Encoder().encode
 def text_of(facts: Iterable[Any]) -> bytes:
     """Return facts as lines, each with its checksum."""
     return b"".join(sealed(encode(fact)) + b"\n" for fact in facts)
+
+
+@contextmanager
+def followed(directory: Path, follower: Follower) -> Iterator[None]:
+    """Have a function called with each file of a directory that was written, before its writer goes on.
+
+    What the function raises, the writer raises.
+    """
+    _FOLLOWERS[directory] = follower
+    try:
+        yield
+    finally:
+        del _FOLLOWERS[directory]
+
+
+def _tell_follower(path: Path) -> None:
+    if follower := _FOLLOWERS.get(path.parent):
+        follower(path)
 
 
 def append(path: Path, facts: Iterable[Any], kept: str) -> None:
@@ -49,6 +78,7 @@ def append(path: Path, facts: Iterable[Any], kept: str) -> None:
             f"{path}: cannot be written: {error.strerror}; {kept} are kept; "
             f"make room, then: codesign resume {path.parent}"
         ) from error
+    _tell_follower(path)
 
 
 def replace(path: Path, text: bytes, again: str) -> None:
@@ -74,6 +104,7 @@ def replace(path: Path, text: bytes, again: str) -> None:
         with suppress(OSError):  # it may never have been there
             temporary.unlink()
         raise RunError(f"{path}: cannot be written: {error.strerror}; make room, then {again}") from error
+    _tell_follower(path)
 
 
 NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES)

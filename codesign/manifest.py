@@ -17,10 +17,10 @@ from codesign.cost.prepare import Fidelity
 from codesign.cost.technology import Technology, check
 from codesign.errors import RunError
 from codesign.files import Document, convert, parse
+from codesign.journal import MANIFEST as MANIFEST
 from codesign.space import SearchSpace
 from codesign.space_file import ScenarioFile, in_scenario, parse_space
 
-MANIFEST = "run.json"
 TEMPORARY = journal.temporary_of(Path(MANIFEST)).name
 """run.json while it is written."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from codesign.errors import RunError
 from codesign.manifest import FORMAT, MANIFEST, TEMPORARY, Manifest, brief, read_manifest
 from codesign.record import EVALUATIONS
+from codesign.remote.copies import ORIGIN, shown
 
 
 def check_continuable(directory: Path, manifest: Manifest) -> None:
@@ -33,13 +34,13 @@ def refuse_occupied(directory: Path, manifest: Manifest) -> None:
     if (directory / MANIFEST).exists():
         raise RunError(_explain_occupied(directory, manifest))
     for path in directory.iterdir():
-        abandoned = path.name == TEMPORARY or (path.name == EVALUATIONS and not path.stat().st_size)
+        abandoned = path.name in (TEMPORARY, ORIGIN) or (path.name == EVALUATIONS and not path.stat().st_size)
         if not abandoned:
             raise RunError(f"{directory}: expected a new or empty directory for the run; it holds {path.name}")
 
 
 def _explain_occupied(directory: Path, wanted: Manifest) -> str:
-    there = read_manifest(directory)
+    there, place = read_manifest(directory), shown(directory)
     fields = ["space", "cost_model", "scenario", "proxy", "screen", "fidelity", "algorithm", "population", "seed"]
     fields += ["batch", "order", "stop", "warm_start"]
     differences = [
@@ -48,6 +49,6 @@ def _explain_occupied(directory: Path, wanted: Manifest) -> str:
         if getattr(there, field) != getattr(wanted, field)
     ]
     if differences:
-        return f"{directory}: already holds another run: {'; '.join(differences)}; give a new directory with --run"
+        return f"{place}: already holds another run: {'; '.join(differences)}; give a new directory with --run"
     more = f" --budget {wanted.budget}" if wanted.budget > there.budget else ""
-    return f"{directory}: already holds this very run; continue it with: codesign resume {directory}{more}"
+    return f"{place}: already holds this very run; continue it with: codesign resume {place}{more}"

@@ -19,12 +19,10 @@ from codesign import journal
 from codesign.design import IntArray
 from codesign.errors import RunError
 from codesign.evaluation import Evaluations
+from codesign.journal import EVALUATIONS as EVALUATIONS
+from codesign.journal import REMEASURED as REMEASURED
 from codesign.lines import only_writer
-
-EVALUATIONS = "evaluations.jsonl"
-REMEASURED = "remeasured.jsonl"
-"""See `remeasured`."""
-
+from codesign.remote.copies import mirrored
 
 UNKNOWN = -1
 
@@ -79,6 +77,9 @@ def append(directory: Path, evaluations: Evaluations, asks: Asks, start: int) ->
 def writing(directory: Path) -> Iterator[None]:
     """Be the only writer of a run; on entry, cut off torn last lines.
 
+    If the directory is the working copy of a run on another storage, both are equal on entry, and whatever is written
+    is there too before its writer goes on.
+
     Raises:
         RunError: another process writes to it, or it cannot be written.
     """
@@ -88,7 +89,8 @@ def writing(directory: Path) -> Iterator[None]:
         if again.exists():
             with only_writer(again, RunError, busy, create=False):
                 pass  # its torn tail is gone
-        yield
+        with mirrored(directory):
+            yield
 
 
 def _lines(evaluations: Evaluations, asks: Asks, start: int) -> Iterator[Line]:

@@ -19,12 +19,13 @@ from codesign.cost import technology as technologies
 from codesign.cost.prepare import Fidelity
 from codesign.cost.technology import Technology
 from codesign.design import ModelShape
-from codesign.errors import ProxyError, RunError
+from codesign.errors import InputError, ProxyError, RunError
 from codesign.evaluation import Evaluations, Evaluator, make_evaluator
 from codesign.files import Document
 from codesign.manifest import FORMAT, Manifest, Source, input_text, versions
 from codesign.optimize.remeasure import BASELINE, planned_ids
 from codesign.remeasured import Plan, Remeasured
+from codesign.remote.copies import is_url
 from codesign.run import Run
 from codesign.space import SearchSpace
 from codesign.space_file import ScenarioFile, in_scenario
@@ -55,6 +56,8 @@ def recost(
         InputError: the baseline does not fit on its accelerator, or no design keeps the limits under these costs.
     """
     source, target = run if isinstance(run, Run) else runs.open_run(run), Path(directory)
+    if is_url(directory):
+        raise InputError(f"{directory}: expected a directory on this machine for the recosted run, got a URL")
     if not len(source.evaluations):
         raise RunError(f"{source.directory}: expected evaluations, got none; first: codesign resume {source.directory}")
     model, space, given = technologies.read(cost_model), source.space, None

@@ -40,6 +40,7 @@ from codesign.occupied import refuse_occupied
 from codesign.record import Asks
 from codesign.record_columns import Reader
 from codesign.remeasured import Remeasured
+from codesign.remote.copies import fetched
 from codesign.space import SearchSpace
 from codesign.ties import Ties, by_quality, neighbour_errors, ties_of
 
@@ -212,12 +213,12 @@ def create(directory: Path, manifest: Manifest) -> Run:
 
 
 def open_run(directory: str | Path) -> Run:
-    """Read a run. A torn last line is left out.
+    """Read a run from its directory, or from a URL that fsspec knows. A torn last line is left out.
 
     Raises:
-        RunError: no run there, or its record is damaged.
+        RunError: no run there, its record is damaged, or the URL cannot be reached.
     """
-    return grown(*begun(Path(directory)))
+    return grown(*begun(fetched(directory)))
 
 
 def begun(directory: Path) -> tuple[Run, Reader]:

@@ -28,10 +28,9 @@ import msgspec
 import numpy as np
 
 from codesign.design import IntArray
+from codesign.journal import LOG as LOG
 from codesign.lines import whole_lines
 from codesign.run import Run
-
-LOG = "log.jsonl"
 
 EVERY_S = 10.0
 """Seconds between two lines about the same search."""

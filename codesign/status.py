@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from codesign.record import EVALUATIONS
+from codesign.remote.copies import fetching, shown
 from codesign.run import Run, begun, grown
 from codesign.run_log import Event, failed_ids, has_driver, last_event
 
@@ -62,7 +63,7 @@ class Status:
         return {int(id_): self.run.evaluations.failure[id_] for id_ in failed_ids(self.run)[-SHOWN_FAILURES:]}
 
 
-def follow(directory: Path, every_s: float) -> Iterator[Status]:
+def follow(address: str | Path, every_s: float) -> Iterator[Status]:
     """Yield the status of a run now and then again after each pause, until it is not running.
 
     Only what was appended in the meantime is read.
@@ -70,7 +71,9 @@ def follow(directory: Path, every_s: float) -> Iterator[Status]:
     Raises:
         RunError: no run there, or its record is damaged.
     """
-    run, reader = begun(directory)
+    fetch = fetching(address)
+    run, reader = begun(fetch())
+    directory = run.directory
     while True:
         # First who writes, then what is written: a search that ends in between is not taken for one that was killed.
         driver, event = has_driver(directory), last_event(directory)
@@ -81,6 +84,7 @@ def follow(directory: Path, every_s: float) -> Iterator[Status]:
         if state != "running":
             return
         time.sleep(every_s)
+        fetch()
 
 
 def judge(run: Run, event: Event | None, driver: bool | None, now: datetime) -> tuple[State, str]:
@@ -133,7 +137,7 @@ def as_record(status: Status) -> dict[str, Any]:
     run, event, came = status.run, status.event, status.came
     return {
         "format": FORMAT,
-        "run": str(run.directory),
+        "run": shown(run.directory),
         "state": status.state,
         "why": status.why,
         "evaluations": len(run.evaluations),
@@ -160,7 +164,7 @@ def as_lines(status: Status) -> list[str]:
     why = f": {status.why}" if status.why else ""
     speed = "" if per_s is None or eta is None else f", {per_s:.4g}/s, {_seconds(eta)} to go"
     lines = [
-        f"{run.directory}: {status.state}{where}{why}",
+        f"{shown(run.directory)}: {status.state}{where}{why}",
         f"evaluations  {done:,} of {budget:,} ({done / budget:.1%}){speed}",
         f"front        {len(run.front_ids())} designs, hypervolume {run.hypervolume():.4f}",
     ]
@@ -172,7 +176,7 @@ def as_lines(status: Status) -> list[str]:
     lines.append(f"failures     {len(failed_ids(run))}")
     lines += [f"  {id_}: {line}" for id_, text in status.failures.items() for line in _gist(text)]
     if status.state in ("stopped", "killed", "not started") and run.manifest.checksums:
-        lines.append(f"continue with: codesign resume {run.directory}")
+        lines.append(f"continue with: codesign resume {shown(run.directory)}")
     return lines
 
 

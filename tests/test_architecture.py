@@ -23,6 +23,7 @@ LAYERS = (
     ("evaluation", "front", "breakdown", "ties"),
     (
         "journal",
+        "remote",
         "manifest",
         "record",
         "record_columns",
@@ -70,6 +71,7 @@ CONFINED = {
     "scipy": ("accuracy", "bench", "optimize"),
     "ray": ("cluster", "training", "optimize", "bench"),
     "optuna": ("export", "optimize"),
+    "fsspec": ("remote",),
 }
 
 

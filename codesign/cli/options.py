@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -27,7 +26,7 @@ class Fidelity(StrEnum):
 
 Space = Annotated[str, typer.Argument(metavar="SPACE", help="Search space: a shipped name or a .toml file.")]
 CostModel = Annotated[str, typer.Argument(metavar="COST", help="Cost model: a shipped name or a .toml file.")]
-RunDirectory = Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a run.")]
+RunDirectory = Annotated[str, typer.Argument(metavar="RUN", help="Directory or URL of a run.")]
 TimeFidelity = Annotated[
     Fidelity, typer.Option(help="Time: ideal = roofline, Timeloop's assumptions; calibrated = as RTL.")
 ]

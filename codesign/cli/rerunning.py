@@ -14,7 +14,7 @@ from codesign.cli.options import AsJson, Cache, CostModel, Fidelity, RunDirector
 def recost(
     run: RunDirectory,
     cost: CostModel,
-    to: Annotated[Path, typer.Option("--run", help="New directory for the run.")],
+    to: Annotated[str, typer.Option("--run", help="New directory for the run.")],
     scenario: Annotated[Path | None, typer.Option(help="A .toml file whose [scenario] replaces the run's.")] = None,
     fidelity: Annotated[
         Fidelity | None, typer.Option(help="Of time: ideal or calibrated [default: the run's].")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +23,10 @@ from codesign.cli.options import (
     print_json,
 )
 from codesign.errors import InputError
+
+if TYPE_CHECKING:
+    from codesign.picks import Choice
+    from codesign.run import Run
 
 
 class Order(StrEnum):
@@ -55,17 +59,22 @@ def search(
         int | None, typer.Option(help="Designs asked for at once [default: the population; bilevel: few at first].")
     ] = None,
     seed: Annotated[int, typer.Option(help="The search is a function of its inputs and this number.")] = 0,
+    seeds: Annotated[
+        int | None, typer.Option(help="So many searches, of --seed and the next ones, into --run DIR; one joint front.")
+    ] = None,
     patience: Annotated[
         int | None, typer.Option(help="Stop when the hypervolume hardly grows over so many evaluations.")
     ] = None,
     plateau: Annotated[float, typer.Option(help="Hardly: by less than this share.")] = 0.001,
     warm_start: Annotated[
-        list[Path] | None, typer.Option(help="An earlier run, whose best designs are evaluated first; repeatable.")
+        list[str] | None, typer.Option(help="An earlier run, whose best designs are evaluated first; repeatable.")
     ] = None,
     order: Annotated[
         Order, typer.Option(help="ordered: recorded as asked; async: as qualities come, slow ones hold nobody up.")
     ] = Order.ordered,
-    run: Annotated[Path | None, typer.Option(help="New directory for the run [default: runs/SPACE-COST-NNN].")] = None,
+    run: Annotated[
+        str | None, typer.Option(help="New directory, or s3://... for the run [default: runs/SPACE-COST-NNN].")
+    ] = None,
     cache: Cache = None,
     workers: Workers = None,
     ray: Ray = None,
@@ -76,31 +85,33 @@ def search(
     from codesign import terminal
     from codesign.interruption import interruptible
     from codesign.optimize import loop
+    from codesign.optimize import seeds as several
     from codesign.optimize.pools import Where
 
+    options: dict[str, Any] = {
+        "proxy": proxy,
+        "screen": screen,
+        "scenario": scenario,
+        "fidelity": fidelity.value,
+        "algorithm": algorithm,
+        "budget": budget,
+        "population": population,
+        "batch": batch,
+        "seed": seed,
+        "patience": patience,
+        "plateau": plateau,
+        "warm_start": warm_start or (),
+        "directory": run,
+        "cache": cache,
+        "where": Where(ray, workers, gpus),
+        "order": order.value,
+    }
     with terminal.search_progress() as (watch, notice):
         found = interruptible(
-            lambda keep: loop.search(
-                space,
-                cost,
-                proxy=proxy,
-                screen=screen,
-                scenario=scenario,
-                fidelity=fidelity.value,
-                algorithm=algorithm,
-                budget=budget,
-                population=population,
-                batch=batch,
-                seed=seed,
-                patience=patience,
-                plateau=plateau,
-                warm_start=warm_start or (),
-                directory=run,
-                cache=cache,
-                where=Where(ray, workers, gpus),
-                order=order.value,
-                watch=keep(watch),
-                notice=notice,
+            lambda keep: (
+                [loop.search(space, cost, watch=keep(watch), notice=notice, **options)]
+                if seeds is None
+                else several.search(space, cost, seeds, watch=keep(watch), notice=notice, **options)
             )
         )
     _finish(found, as_json)
@@ -113,7 +124,7 @@ def resume(
     patience: Annotated[int | None, typer.Option(help="Another patience; 0 = until the budget is used.")] = None,
     plateau: Annotated[float | None, typer.Option(help="Another plateau.")] = None,
     fork: Annotated[
-        Path | None, typer.Option(help="New run that takes over the evaluations and goes on under today's code.")
+        str | None, typer.Option(help="New run that takes over the evaluations and goes on under today's code.")
     ] = None,
     cache: Cache = None,
     workers: Workers = None,
@@ -126,27 +137,34 @@ def resume(
     from codesign.interruption import interruptible
     from codesign.optimize import loop
     from codesign.optimize.pools import Where
+    from codesign.optimize.seeds import members
 
+    places = members(run)
+    if fork is not None and len(places) > 1:
+        raise InputError(f"{run}: --fork: expected one run, got {len(places)}; fork them one by one")
     with terminal.search_progress() as (watch, notice):
         found = interruptible(
-            lambda keep: loop.resume(
-                run,
-                budget=budget,
-                patience=patience,
-                plateau=plateau,
-                fork=fork,
-                cache=cache,
-                where=Where(ray, workers, gpus),
-                watch=keep(watch),
-                notice=notice,
-            )
+            lambda keep: [
+                loop.resume(
+                    place,
+                    budget=budget,
+                    patience=patience,
+                    plateau=plateau,
+                    fork=fork,
+                    cache=cache,
+                    where=Where(ray, workers, gpus),
+                    watch=keep(watch),
+                    notice=notice,
+                )
+                for place in places
+            ]
         )
     _finish(found, as_json)
 
 
 @app.command(epilog="Example: codesign front runs/reference --where 'area_mm2 < 1 and perplexity <= baseline * 1.045'")
 def front(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories of runs; several give one front.")],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs; several give one front.")],
     where: Annotated[str | None, typer.Option(help="Keep front designs that fulfil a condition on columns.")] = None,
     pick: Annotated[
         str | None,
@@ -157,13 +175,14 @@ def front(
 ) -> None:
     """Print the Pareto front of a run, some of it, or one design; or the joint front of several runs."""
     from codesign import terminal
+    from codesign.optimize.seeds import all_members
     from codesign.picks import choose
     from codesign.run import open_run
     from codesign.tables import front_record, front_table
 
     if as_json and as_csv:
         raise InputError("--json and --csv: expected one of them")
-    chosen = choose([open_run(run) for run in runs], where, pick)
+    chosen = choose([open_run(run) for run in all_members(runs)], where, pick)
     if as_json:
         print_json(front_record(chosen))
     elif as_csv:
@@ -174,10 +193,7 @@ def front(
         if not any(len(ids) for _, ids in chosen):
             terminal.out.print(f"no design of the front fulfils {where!r}")
             return
-        for run, ids in chosen:
-            if len(chosen) > 1:
-                terminal.out.print(f"{run.name}: {len(ids)} designs of the joint front")
-            terminal.out.print(terminal.front_table(run, ids.tolist()))
+        _print_joint(chosen)
 
 
 class FitColumns(StrEnum):
@@ -200,7 +216,7 @@ class FitMethod(StrEnum):
 
 @app.command(epilog="Example: codesign fit measured-run -o surrogate.npz")
 def fit(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories of runs of one search space.")],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs of one search space.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The .npz file to write.")],
     columns: Annotated[
         FitColumns, typer.Option(help="What is read of a shape: sizes, or these and the space's genes.")
@@ -212,9 +228,10 @@ def fit(
 ) -> None:
     """Fit a surrogate to the shapes that runs have measured; --proxy fitted:FILE then predicts by it."""
     from codesign import fitting
+    from codesign.optimize.seeds import all_members
     from codesign.run import open_run
 
-    outcome = fitting.fit_runs([open_run(run) for run in runs], output, method.value, columns.value)
+    outcome = fitting.fit_runs([open_run(run) for run in all_members(runs)], output, method.value, columns.value)
     if as_json:
         print_json(fitting.record(outcome))
     else:
@@ -224,25 +241,41 @@ def fit(
 
 @app.command(epilog="Example: codesign report runs/reference -o report.html")
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories of runs.")],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Directories or URLs of runs.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The page to write.")] = Path("report.html"),
 ) -> None:
     """Write one interactive HTML page about runs; it needs no network."""
+    from codesign.optimize.seeds import all_members
     from codesign.report import write_report
     from codesign.run import open_run
 
-    typer.echo(write_report([open_run(run) for run in runs], output))
+    typer.echo(write_report([open_run(run) for run in all_members(runs)], output))
 
 
-def _finish(found: Any, as_json: bool) -> None:
+def _print_joint(chosen: list[Choice]) -> None:
     from codesign import terminal
+
+    for run, ids in chosen:
+        if len(chosen) > 1:
+            terminal.out.print(f"{run.name}: {len(ids)} designs of the joint front")
+        terminal.out.print(terminal.front_table(run, ids.tolist()))
+
+
+def _finish(found: list[Run], as_json: bool) -> None:
+    from codesign import terminal
+    from codesign.picks import joint_front
+    from codesign.remote.copies import shown
     from codesign.report import write_report
     from codesign.tables import front_record
 
+    alone, chosen = len(found) == 1, joint_front(found)
     if as_json:
-        print_json(front_record([(found, found.front_ids())]))
+        print_json(front_record(chosen))
+    elif alone:
+        terminal.print_run(found[0])
     else:
-        terminal.print_run(found)
-    page = write_report([found], found.directory / "report.html")
+        _print_joint(chosen)
+    directory = found[0].directory if alone else found[0].directory.parent
+    page = write_report(found, directory / "report.html")
     if not as_json:
-        terminal.out.print(f"run {found.directory}   report {page}")
+        terminal.out.print(f"run {shown(directory)}   report {page}")

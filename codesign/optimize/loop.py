@@ -32,6 +32,7 @@ from codesign.optimize.replay import check_budget, check_same_answers, check_sam
 from codesign.optimize.screening import NO_SCREEN
 from codesign.optimize.steps import Progress as Progress
 from codesign.optimize.steps import Watcher as Watcher
+from codesign.remote.copies import directory_of, fetched
 from codesign.run import Manifest, Run
 from codesign.run_log import logged
 from codesign.space_file import ScenarioFile, in_scenario, read_space
@@ -95,7 +96,7 @@ def search(
         patience: stop when the hypervolume of the front has hardly grown over so many evaluations; never if absent.
         plateau: what is hardly: by less than this share.
         warm_start: directories of earlier runs, whose best designs are evaluated right after the baseline.
-        directory: where the run is recorded; a new directory under runs/ if absent.
+        directory: or URL (s3://bucket/run) where the run is recorded; a new directory under runs/ if absent.
         cache: directory of answers that runs share, or "none"; if absent $CODESIGN_CACHE, else the user's cache.
         where: whether quality is measured in this process or by workers of a Ray cluster.
         order: "ordered" records designs in the order of asking, so the record does not depend on who is faster;
@@ -142,7 +143,7 @@ def search(
         warm_start=warm.warm_start(warm_start, space_in_use, population - 1) if warm_start else None,
     )
     steps.prepared(manifest, evaluator)  # what is refused must not leave a directory
-    place = Path(directory) if directory else new_directory(Path("runs"), manifest)
+    place = directory_of(directory) if directory else new_directory(Path("runs"), manifest)
     runs.create(place, manifest)
     name = found.name if proxy is None or isinstance(proxy, str) else None
     with record.writing(place), logged(place, watch or _nobody) as seen, _pool(where, evaluator, name, notice) as pool:
@@ -165,7 +166,7 @@ def resume(
     """Continue an interrupted search, or extend a finished one.
 
     Args:
-        directory: of the run.
+        directory: of the run, or its URL.
         budget: a larger number of evaluations than the run was started with.
         patience: another patience than the run was started with; 0 = do not stop before the budget is used.
         plateau: another plateau than the run was started with.
@@ -179,7 +180,7 @@ def resume(
     Raises:
         RunError: no run there, a smaller budget, or a record that this version of the code would not have made.
     """
-    empty, reader = runs.begun(Path(directory))
+    empty, reader = runs.begun(fetched(directory))
     opened = runs.grown(empty, reader)
     if fork is None:
         runs.check_continuable(opened.directory, opened.manifest)
@@ -187,7 +188,7 @@ def resume(
     evaluator = make_evaluator(opened.space, opened.technology, found, opened.manifest.fidelity)
     check_same_answers(opened, evaluator)
     if fork is not None:
-        opened, reader = runs.begun(_forked(opened, Path(fork)).directory)
+        opened, reader = runs.begun(_forked(opened, directory_of(fork)).directory)
     name = found.name if proxy is None or isinstance(proxy, str) else None
     with (
         record.writing(opened.directory),

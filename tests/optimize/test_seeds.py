@@ -1,0 +1,56 @@
+"""Several searches that differ in their seed: each a run like any other, all together one front."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import codesign
+from codesign.optimize import seeds
+from codesign.optimize.steps import Progress
+from codesign.picks import joint_front
+from tests.command_line import call, refusal
+from tests.optimize.searches import record_of, small_search
+
+COMMAND = ("search", "tiny", "unit", "--budget", "30", "--population", "10", "--seed", "3")
+
+
+def test_each_is_the_search_with_its_seed(tmp_path: Path) -> None:
+    """The runs are those of single searches, and what is printed is their joint front."""
+    printed = json.loads(call(*COMMAND, "--seeds", "3", "--run", tmp_path / "all", "--json"))
+    alone = [small_search(tmp_path / f"seed-00{n}", budget=30, population=10, seed=3 + n) for n in range(3)]
+    for run in alone:
+        assert record_of(tmp_path / "all" / run.name) == record_of(run.directory)
+    expected = [(run.name, int(id_)) for run, ids in joint_front(alone) for id_ in ids]
+    assert [(design["run"], design["id"]) for design in printed["designs"]] == expected
+    assert json.loads(call("front", tmp_path / "all", "--json")) == printed
+    assert (tmp_path / "all" / "report.html").exists()
+    assert call("status", tmp_path / "all").count("30 of 30") == 3
+
+
+def test_a_stopped_one_goes_on_from_its_directory(tmp_path: Path) -> None:
+    """Stopped in its first search, all are there to be resumed, and end as undisturbed."""
+
+    def stop(state: Progress) -> None:
+        if len(state.run.evaluations) >= 10:
+            raise KeyboardInterrupt
+
+    options = {"budget": 30, "population": 10, "seed": 3, "watch": stop}
+    with pytest.raises(KeyboardInterrupt):
+        seeds.search("tiny", "unit", 2, directory=tmp_path / "all", **options)  # type: ignore[arg-type]
+    call("resume", tmp_path / "all")
+    for number in range(2):
+        run = small_search(tmp_path / str(number), budget=30, population=10, seed=3 + number)
+        assert record_of(tmp_path / "all" / f"seed-00{number}") == record_of(run.directory)
+    call("resume", tmp_path / "all", "--budget", "40")
+    assert all(len(codesign.open_run(place).evaluations) == 40 for place in seeds.members(tmp_path / "all"))
+
+
+def test_what_makes_no_sense_is_refused(tmp_path: Path) -> None:
+    """Without a directory, with a URL or with no seed there is nothing to search into or with."""
+    assert "name it with --run" in refusal(*COMMAND, "--seeds", "2")
+    assert "name it with --run" in refusal(*COMMAND, "--seeds", "2", "--run", "memory://bucket/run")
+    assert "expected at least 1, got 0" in refusal(*COMMAND, "--seeds", "0", "--run", tmp_path / "none")
+    assert not (tmp_path / "none").exists()
