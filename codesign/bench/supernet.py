@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from os import cpu_count
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from codesign.bench.single_heads import single_head_costs
 from codesign.design import ModelShape
 from codesign.elastic.setting import Setting, settings
 from codesign.errors import InputError
+from codesign.optimize.steps import known_asks
 from codesign.run import open_run
 from codesign.space_file import read_space
 from codesign.text.corpus import shipped
@@ -158,8 +160,8 @@ def _shared_in(directory: Path) -> dict[str, Any]:
     """What the shapes of a search share in their first stack; a batch is what its algorithm asked for at a time."""
     recorded = open_run(directory)
     found = settings(recorded.space.decode(recorded.evaluations.genomes).shape, recorded.space.family.stacks[0])
-    size = recorded.manifest.population
-    batches = [found[start : start + size] for start in range(0, len(found), size)]
+    bounds = [*np.unique(known_asks(recorded).after).tolist(), len(found)]
+    batches = [found[start:end] for start, end in pairwise(bounds)]
     return {"figure": "shared layers", "run": recorded.name, "batches": len(batches)} | shared_layers(batches)
 
 

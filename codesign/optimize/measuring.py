@@ -129,12 +129,12 @@ class Measuring:
         """
         if not self.pending:
             raise ValueError("nothing is pending")
+        self._take(self.pool.answers(block=False))  # what is there goes along with what was known
         while not self._next_ready():
             answers = self.pool.answers()
             if not answers:
                 raise ValueError(f"the pool has no answers to {len(self._tickets)} shapes; it was closed")
-            for ticket, answer in answers:
-                self._learn(self._tickets.pop(ticket), answer)
+            self._take(answers)
         places, self._ready = self._ready, []
         self._given += len(places)
         positions = np.array([place.position for place in places], dtype=np.int64)
@@ -152,6 +152,10 @@ class Measuring:
 
     def _answer(self, key: bytes) -> Answer:
         return self._failed[key] if key in self._failed else Answer(*self.evaluator.proxy.answers[key])
+
+    def _take(self, answers: list[tuple[int, Answer]]) -> None:
+        for ticket, answer in answers:
+            self._learn(self._tickets.pop(ticket), answer)
 
     def _learn(self, key: bytes, answer: Answer) -> None:
         if answer.failure:
