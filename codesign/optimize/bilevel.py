@@ -45,6 +45,9 @@ FITTED_ROWS = 400
 CAUTION = 2.0
 """Standard errors by which a candidate is taken to be better than expected, when the nearest ones are chosen."""
 
+DRAWS = 10
+"""Times that shapes are drawn where some are known already."""
+
 SPREAD = 0.25
 """Standard deviation of a drawn shape's genes around its size, both 0..1 over the choices."""
 
@@ -131,7 +134,7 @@ class Bilevel:
             children = self._bred(rng, parents if len(parents) else pool.shapes)
             pool = joined(pool, self._believed(self._fresh(children, pool.shapes), guess))
             parents = np.concatenate([self._shape(self.told.elite), pool.nearest(PARENTS).shapes])
-        if len(pool.shapes) < count:  # few are left, if the space is small
+        if len(pool.shapes) < count:  # a small space, or few of its shapes are left
             pool = joined(pool, self._believed(self._fresh(self.space.enumerate_shapes(), pool.shapes), guess))
         return most_worth(pool.nearest(WEIGHED), target, count)
 
@@ -192,13 +195,16 @@ class Bilevel:
 
         Drawn gene by gene alone, nearly all shapes would be of middle size, and a front spans all.
         """
-        count = max(count, 0)
-        size = (rng.permutation(count) + rng.random(count)) / max(count, 1)
-        position = np.clip(size[:, None] + SPREAD * rng.normal(size=(count, len(self.space.genes))), 0, 1)
-        ordered = np.array([gene.ordered for gene in self.space.genes])
-        position = np.where(ordered, position, rng.random(position.shape))
-        genomes = np.rint(position * (self.space.sizes - 1)).astype(np.int64)
-        return self._fresh(self._shape(self.space.canonical(genomes)), genomes[:0])
+        found = self._stacked([])
+        for _ in range(DRAWS):
+            missing = max(count - len(found), 0)
+            size = (rng.permutation(missing) + rng.random(missing)) / max(missing, 1)
+            position = np.clip(size[:, None] + SPREAD * rng.normal(size=(missing, len(self.space.genes))), 0, 1)
+            ordered = np.array([gene.ordered for gene in self.space.genes])
+            position = np.where(ordered, position, rng.random(position.shape))
+            genomes = np.rint(position * (self.space.sizes - 1)).astype(np.int64)
+            found = np.concatenate([found, self._fresh(self._shape(self.space.canonical(genomes)), found)])
+        return found
 
     def _paired(self, shapes: IntArray) -> IntArray:
         """Return the designs of shapes, each on all of its accelerators."""

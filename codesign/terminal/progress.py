@@ -39,7 +39,7 @@ def search_progress() -> Iterator[tuple[Watcher, Callable[[str], None]]]:
         TimeRemainingColumn(elapsed_when_finished=True),
     )
     progress = Progress(*columns, console=err)
-    task = progress.add_task("compiling", total=None, rate="", hv="-", front="-", failed="")
+    task = progress.add_task("searching", total=None, rate="", hv="-", front="-", failed="")
     again: list[TaskID] = []
 
     def watch(state: SearchProgress) -> None:

@@ -41,7 +41,8 @@ def judged(genomes: IntArray, space: SearchSpace, violation: FloatArray | None =
     names = space.objectives
     return Evaluations(
         genomes=genomes,
-        metrics={name: values[:, column % 2] * (1 + column) for column, name in enumerate(names)},
+        metrics={"perplexity": values[:, 0]}
+        | {name: values[:, column % 2] * (1 + column) for column, name in enumerate(names)},
         log_standard_error=np.full(len(genomes), np.nan),
         extrapolated=np.zeros(len(genomes), dtype=np.bool_),
         violation=np.zeros(len(genomes)) if violation is None else violation,

@@ -14,7 +14,7 @@ from codesign.picks import joint_front
 from tests.command_line import call, refusal
 from tests.optimize.searches import record_of, small_search
 
-COMMAND = ("search", "tiny", "unit", "--budget", "30", "--population", "10", "--seed", "3")
+COMMAND = ("search", "tiny", "unit", "--budget", "30", "--population", "10", "--seed", "3", "--algorithm", "nsga2")
 
 
 def test_each_is_the_search_with_its_seed(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_a_stopped_one_goes_on_from_its_directory(tmp_path: Path) -> None:
         if len(state.run.evaluations) >= 10:
             raise KeyboardInterrupt
 
-    options = {"budget": 30, "population": 10, "seed": 3, "watch": stop}
+    options = {"algorithm": "nsga2", "budget": 30, "population": 10, "seed": 3, "watch": stop}
     with pytest.raises(KeyboardInterrupt):
         seeds.search("tiny", "unit", 2, directory=tmp_path / "all", **options)  # type: ignore[arg-type]
     call("resume", tmp_path / "all")
