@@ -14,6 +14,7 @@ from codesign.errors import CodesignError
 # Each import adds its verbs, and --help lists them in this order.
 # isort: off
 from codesign.cli import searching as searching
+from codesign.cli import reading as reading
 from codesign.cli import watching as watching
 from codesign.cli import costing as costing
 from codesign.cli import training as training
