@@ -204,6 +204,9 @@ class Bilevel:
             position = np.where(ordered, position, rng.random(position.shape))
             genomes = np.rint(position * (self.space.sizes - 1)).astype(np.int64)
             found = np.concatenate([found, self._fresh(self._shape(self.space.canonical(genomes)), found)])
+        if len(found) < count:  # a small space, or few of its shapes are left
+            others = self._fresh(rng.permutation(self.space.enumerate_shapes()), found)
+            found = np.concatenate([found, others[: count - len(found)]])
         return found
 
     def _paired(self, shapes: IntArray) -> IntArray:

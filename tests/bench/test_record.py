@@ -14,7 +14,7 @@ def test_every_step_is_measured(apart: bool, monkeypatch: pytest.MonkeyPatch) ->
     if not apart:  # a process a step takes some seconds
         monkeypatch.setattr(record, "_alone", record._measured)
     figures = {figure["step"]: figure for figure in run_bench("record", None, BenchOptions(rows=2500))}
-    assert list(figures) == ["write", "raw", "decode", "open_run", "front"]
+    assert list(figures) == ["write", "raw", "decode", "open_run", "front", "resume"]
     assert figures["open_run"]["evaluations"] == 2500
     assert 1 <= figures["front"]["front"] < 2500
     for figure in figures.values():

@@ -21,9 +21,14 @@ from codesign.optimize.loop import Progress
 from tests.optimize.searches import ROOT, command, record_of, restore, run_command, small_search
 
 BUDGET, POPULATION = 700, 20
-START = f"import codesign; codesign.search('tiny', 'unit', budget={BUDGET}, population={POPULATION}, seed=3, algorithm='nsga2', directory="
-SEARCH = ("search", "tiny", "unit", "--budget", BUDGET, "--population", POPULATION, "--seed", "3")
-SEARCH = (*SEARCH, "--algorithm", "nsga2", "--run")
+START = (
+    f"import codesign; codesign.search('tiny', 'unit', algorithm='nsga2', budget={BUDGET}, "
+    f"population={POPULATION}, seed=3, directory="
+)
+SEARCH = (
+    *("search", "tiny", "unit", "--algorithm", "nsga2"),
+    *("--budget", BUDGET, "--population", POPULATION, "--seed", "3", "--run"),
+)
 
 Record = dict[str, bytes]
 

@@ -28,9 +28,15 @@ def test_every_design_is_evaluated_once(tmp_path: Path, seed: int) -> None:
     """With a budget beyond the space, each design is evaluated exactly once, and the end says so."""
     seen: list[Progress] = []
     run = codesign.search(
-        write_space(tmp_path, FEW), "unit", algorithm="nsga2", budget=10_000, population=30, seed=seed, directory=tmp_path / "run",
+        str(write_space(tmp_path, FEW)),
+        "unit",
+        algorithm="nsga2",
+        budget=10_000,
+        population=30,
+        seed=seed,
+        directory=tmp_path / "run",
         watch=seen.append,
-    )  # fmt: skip
+    )
     assert len(run.evaluations) == run.space.size() == len(np.unique(run.evaluations.genomes, axis=0)) == 216
     assert seen[-1].finished == "all designs of the space are evaluated"
 
