@@ -41,7 +41,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
             "unknown proxy 'surogate'; known: fitted:FILE (what `codesign fit` wrote: fitted to ",
         ),
         ("search tiny unit --proxy nowhere:f", "proxy 'nowhere:f': module 'nowhere' cannot be imported"),
-        ("search tiny unit --algorithm nsga3", "unknown algorithm 'nsga3'; known: age_moea2, nsga2"),
+        ("search tiny unit --algorithm nsga3", "unknown algorithm 'nsga3'; known: age_moea2, bilevel"),
         ("search tiny unit --budget 0", "budget: expected at least 1, got 0"),
         ("search tiny unit --budget -1", "budget: expected at least 1, got -1"),
         ("search tiny unit --population 1", "population: expected at least 2, got 1"),

@@ -72,7 +72,7 @@ def test_auto_takes_genes_where_they_err_less(run: Run, tmp_path: Path) -> None:
     assert outcome.columns == "genes"
     shape = tiny().decode(tiny().sample(np.random.default_rng(5), 60)).shape
     errors_seen = np.log(resolve(name).predict(shape).value) - true(shape)
-    assert np.sqrt(np.mean(errors_seen**2)) < 2 * errors["genes"]
+    assert np.median(np.abs(errors_seen)) < 2 * errors["genes"]  # most; a search measures few shapes far from the front
 
 
 def test_few_shapes_are_fitted_on_sizes(run: Run, tmp_path: Path) -> None:

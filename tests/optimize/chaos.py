@@ -41,11 +41,7 @@ HASTE = 0.3
 """How often something happens whether or not there was anything recorded since, also while a driver starts."""
 
 PACE = 0.75
-<<<<<<< HEAD
-"""Share of the search by which there should have been enough; what cannot be done just now takes time too."""
-=======
 """Share of the search by which there should have been enough: what cannot be done just now is not made up for."""
->>>>>>> chaos
 
 TORN = 0.5
 """How often a torn line is left after a driver."""

@@ -252,7 +252,8 @@ def test_reading_verbs_take_urls(known: Run, url: str, tmp_path: Path) -> None:
     call("report", url, "-o", tmp_path / "page.html")
     call("export", url, "--to", tmp_path / "chosen")
     assert f"codesign resume {url}" in refusal(
-        *("search", "tiny", "unit", "--budget", "60", "--population", "20", "--seed", "3", "--run", url)
+        *("search", "tiny", "unit", "--algorithm", "nsga2", "--budget", "60"),
+        *("--population", "20", "--seed", "3", "--run", url),
     )
     assert "expected a directory on this machine" in refusal("recost", url, "unit", "--run", url)
     np.testing.assert_array_equal(

@@ -23,14 +23,14 @@ def size_error(shape: ModelShape) -> dict[str, np.ndarray]:
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A search with the shipped surrogate."""
     directory = tmp_path_factory.mktemp("report") / "tiny-run"
-    return search("tiny", "gemmini_40nm", directory=directory, budget=300, population=50)
+    return search("tiny", "gemmini_40nm", algorithm="nsga2", directory=directory, budget=300, population=50)
 
 
 @pytest.fixture(scope="session")
 def other_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The same space from another seed."""
     directory = tmp_path_factory.mktemp("report") / "other-run"
-    return search("tiny", "gemmini_40nm", directory=directory, budget=200, population=50, seed=7)
+    return search("tiny", "gemmini_40nm", algorithm="nsga2", directory=directory, budget=200, population=50, seed=7)
 
 
 @pytest.fixture(scope="session")
