@@ -22,7 +22,7 @@ import numpy as np
 from codesign.accuracy.proxy import resolve
 from codesign.accuracy.table import write_table
 from codesign.bench.search_truth import Truth, all_shapes, best_known, evaluator_of, whole_truth
-from codesign.bench.search_ways import OURS, SEQUENTIAL, Trace, search
+from codesign.bench.search_ways import BASELINES, OURS, SEQUENTIAL, Trace, search
 from codesign.design import FloatArray
 from codesign.front import dominated_volume
 from codesign.space_file import read_space
@@ -31,9 +31,6 @@ SPACE, COST_MODEL = "sotu_grid", "gemmini_40nm"
 
 MEASURED_BY = "supernet"
 """What measures every shape of the space."""
-
-BASELINES = ("random", "sobol", "pymoo_mixed", "optuna:nsga2", "optuna:tpe", "survey", "regularised")
-"""What people would otherwise use."""
 
 OTHERS = ("nsga2", "sms_emoa", "age_moea2")
 """Ours too, with operators made for these genomes."""

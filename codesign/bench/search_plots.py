@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import moocore
 import numpy as np
 
-from codesign.bench.search_ways import OURS, Trace
+from codesign.bench.search_ways import BASELINES, OURS, SEQUENTIAL, Trace
 from codesign.design import FloatArray
 from codesign.front import dominated_volume
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 STEPS = 40
 """Budgets at which a curve is drawn."""
+
+LEAST_MISSING = 1e-6
+"""Share below which a curve leaves the figure: nothing is missing."""
 
 ATTAINED = (OURS, "nsga2", "optuna:tpe", "pymoo_mixed", "random", "network_first", "hardware_first")
 """Ways whose median attainment surface is drawn; all of them would hide each other."""
@@ -42,9 +45,10 @@ def _draw_curves(axes: Any, outcome: Outcome) -> None:
     budgets = np.unique(np.geomspace(8, outcome.budgets[-1], STEPS).astype(int))
     for way, traces in outcome.traces.items():
         missing = np.array([[1 - _share(trace, budget, outcome) for budget in budgets] for trace in traces])
-        (line,) = axes.plot(budgets, missing.mean(axis=0), label=way, lw=2.5 if way == OURS else 1.2)
+        style = "--" if way in SEQUENTIAL else ":" if way in BASELINES else "-"
+        (line,) = axes.plot(budgets, missing.mean(axis=0), style, label=way, lw=2.5 if way == OURS else 1.2)
         axes.fill_between(budgets, missing.min(axis=0), missing.max(axis=0), color=line.get_color(), alpha=0.12, lw=0)
-    axes.set(xscale="log", yscale="log", xlabel="distinct shapes measured")
+    axes.set(xscale="log", yscale="log", xlabel="distinct shapes measured", ylim=(LEAST_MISSING, 1))
     axes.set_ylabel("share of the exact front's hypervolume that is missing")
     axes.axhline(0.01, color="grey", ls=":", lw=1)
     axes.legend(fontsize=8, ncols=2)

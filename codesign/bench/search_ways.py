@@ -21,6 +21,9 @@ from codesign.space import SearchSpace
 
 OURS = "bilevel"
 
+BASELINES = ("random", "sobol", "pymoo_mixed", "optuna:nsga2", "optuna:tpe", "survey", "regularised")
+"""What people would otherwise use."""
+
 POPULATION = 40
 """Of all evolutionary algorithms: with the default of 100, a budget of some hundred shapes is few generations."""
 
