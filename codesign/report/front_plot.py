@@ -20,6 +20,10 @@ from codesign.report.units import Unit, budget_name, number, rounded
 MOST_DOTS = 5000
 """Evaluated designs drawn on the page, all runs together."""
 
+FRONT_SIZE = 6
+"""Diameter of a front's marker in pixels. Of coinciding points Plotly hovers and clicks the smaller one, where 6 pixels
+count as the least: were it larger, a design that is hardly worse would hide one of the front."""
+
 Units = dict[str, Unit]
 
 
@@ -124,7 +128,7 @@ def _front(position: int, summary: Summary, units: Units, several: bool) -> Iter
         units,
         ids,
         mode="markers",
-        marker={"size": 7, "color": colour, "symbol": _symbols(summary, ids), "line": line},
+        marker={"size": FRONT_SIZE, "color": colour, "symbol": _symbols(summary, ids), "line": line},
         name=_named("Front", summary, several),
         text=_hover(summary, units, ids),
         hovertemplate="%{text}<br><i>click to compare</i><extra></extra>",

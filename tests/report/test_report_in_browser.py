@@ -75,7 +75,6 @@ def test_opens_offline_without_complaints(open_page: Any, report: Path, tiny_run
     assert _selected(page) == tiny_run.gains()[-1].id
 
 
-@pytest.mark.long
 def test_clicking_a_front_marker_selects_it(open_page: Any, report: Path) -> None:
     """Heading, ring, bars and table row follow the click."""
     page = open_page(report)
