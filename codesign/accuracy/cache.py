@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
@@ -21,9 +21,10 @@ import numpy as np
 from codesign import __version__
 from codesign.accuracy.answers import SUFFIX, Answer, AnswerFile, Header, Key
 from codesign.accuracy.identity import digest, identity_of
-from codesign.accuracy.protocol import Errors, Proxy, Quality, full_rung
+from codesign.accuracy.protocol import Errors, Proxy, Quality
 from codesign.accuracy.proxy import is_law
-from codesign.design import Family, FloatArray, ModelShape
+from codesign.accuracy.wrapping import Wrapping
+from codesign.design import FloatArray, ModelShape
 from codesign.layer_fields import DENSITIES
 
 NO_CACHE = "none"
@@ -56,25 +57,10 @@ def uncached(proxy: Proxy) -> Proxy:
 
 
 @dataclass(frozen=True)
-class Cached:
+class Cached(Wrapping):
     """Another proxy; asked only for what is not on disk, whose answers are then put there. Failures are not kept."""
 
-    proxy: Proxy
     directory: Path
-
-    @property
-    def name(self) -> str:
-        """See `Proxy`."""
-        return self.proxy.name
-
-    @property
-    def reads(self) -> frozenset[str]:
-        """See `Proxy`."""
-        return self.proxy.reads
-
-    def check(self, family: Family, choices: Mapping[str, tuple[float, ...]]) -> None:
-        """See `Proxy`."""
-        self.proxy.check(family, choices)
 
     def predict(self, shape: ModelShape) -> Quality:
         """Return what is known and ask for the rest. All is asked at once, so a proxy may work on them together."""
@@ -125,14 +111,9 @@ class Cached:
         if self.answers is not None:
             self.answers.add(_answers(keys_of(shape, self.reads), quality))
 
-    def full(self) -> Proxy | None:
-        """See `Laddered`."""
-        dearer = full_rung(self.proxy)
-        return None if dearer is None else Cached(dearer, self.directory)
-
-    def identity(self) -> str | None:
-        """See `identity_of`."""
-        return identity_of(self.proxy)
+    def around(self, proxy: Proxy) -> Cached:
+        """See `Wrapping`."""
+        return Cached(proxy, self.directory)
 
     def __reduce__(self) -> tuple[type[Cached], tuple[Proxy, Path]]:
         """A copy in another process reads for itself."""

@@ -10,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 from codesign.accuracy.identity import digest, function_identity, identity_of
-from codesign.accuracy.protocol import SHAPE_GENES, Errors, Proxy, Quality, full_rung
+from codesign.accuracy.protocol import SHAPE_GENES, Errors, Proxy, Quality
+from codesign.accuracy.wrapping import Wrapping
 from codesign.design import BoolArray, Family, FloatArray, ModelShape
 from codesign.errors import CodesignError, ProxyError
 
@@ -33,24 +34,8 @@ def validated(quality: Quality, count: int, source: str) -> Quality:
 
 
 @dataclass(frozen=True)
-class Checked:
+class Checked(Wrapping):
     """Any proxy, with its predictions validated."""
-
-    proxy: Proxy
-
-    @property
-    def name(self) -> str:
-        """See `Proxy`."""
-        return self.proxy.name
-
-    @property
-    def reads(self) -> frozenset[str]:
-        """See `Proxy`."""
-        return self.proxy.reads
-
-    def check(self, family: Family, choices: Mapping[str, tuple[float, ...]]) -> None:
-        """See `Proxy`."""
-        self.proxy.check(family, choices)
 
     def predict(self, shape: ModelShape) -> Quality:
         """See `Proxy`; refuses columns of the wrong length or with values that are not finite and positive."""
@@ -65,10 +50,9 @@ class Checked:
         _refuse((column < 0) | np.isinf(column), column, f"{where}: expected numbers >= 0, or NaN for none")
         return column
 
-    def full(self) -> Proxy | None:
-        """See `Laddered`."""
-        dearer = full_rung(self.proxy)
-        return None if dearer is None else Checked(dearer)
+    def around(self, proxy: Proxy) -> Checked:
+        """See `Wrapping`."""
+        return Checked(proxy)
 
     def identity(self) -> str | None:
         """See `identity_of`; two kinds of proxies that say the same of themselves are told apart."""

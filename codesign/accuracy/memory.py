@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 
-from codesign.accuracy.identity import identity_of
-from codesign.accuracy.protocol import SHAPE_GENES, Errors, Proxy, Quality, full_rung
-from codesign.design import Family, FloatArray, IntArray, LayerColumn, ModelShape
+from codesign.accuracy.protocol import SHAPE_GENES, Proxy, Quality
+from codesign.accuracy.wrapping import Wrapping
+from codesign.design import FloatArray, IntArray, LayerColumn, ModelShape
 from codesign.errors import ProxyError
 from codesign.layer_fields import DENSITIES
 
@@ -25,30 +24,11 @@ KEY_BYTES = 16
 
 
 @dataclass(frozen=True)
-class Remembering:
+class Remembering(Wrapping):
     """Another proxy, asked once for each distinct setting of the fields that it reads."""
 
-    proxy: Proxy
     metric: list[str] = field(default_factory=list)
     answers: dict[bytes, Answer] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """See `Proxy`."""
-        return self.proxy.name
-
-    @property
-    def reads(self) -> frozenset[str]:
-        """See `Proxy`."""
-        return self.proxy.reads
-
-    def identity(self) -> str | None:
-        """See `identity_of`."""
-        return identity_of(self.proxy)
-
-    def check(self, family: Family, choices: Mapping[str, tuple[float, ...]]) -> None:
-        """See `Proxy`."""
-        self.proxy.check(family, choices)
 
     def predict(self, shape: ModelShape) -> Quality:
         """Return what is known and ask for the rest, each distinct shape once, in the order of their first row."""
@@ -77,14 +57,9 @@ class Remembering:
         first = {key: row for row, key in reversed(list(enumerate(self.keys(shape))))}
         return np.array(sorted(first.values()), dtype=np.int64)
 
-    def compare(self, shape: ModelShape, baseline: ModelShape, errors: Errors | None = None) -> FloatArray:
-        """See `Proxy`."""
-        return self.proxy.compare(shape, baseline, errors)
-
-    def full(self) -> Proxy | None:
-        """See `Laddered`; the dearer rung remembers its own answers."""
-        dearer = full_rung(self.proxy)
-        return None if dearer is None else Remembering(dearer)
+    def around(self, proxy: Proxy) -> Remembering:
+        """See `Wrapping`; another rung has its own answers."""
+        return Remembering(proxy)
 
     def keys(self, shape: ModelShape) -> list[bytes]:
         """Return the names and values of what is read, a key a design; densities are told apart by their bits."""

@@ -20,6 +20,7 @@ from codesign.cost import technology as technologies
 from codesign.cost.prepare import Fidelity
 from codesign.errors import InputError, RunError
 from codesign.evaluation import Evaluator, make_evaluator
+from codesign.files import Document
 from codesign.manifest import Fork, Stop
 from codesign.optimize import steps, warm
 from codesign.optimize.algorithms import DEFAULT_ALGORITHM, default_batch, default_budget, default_population
@@ -113,10 +114,9 @@ def search(
     at_once = 1 if batch is None else batch
     _check_numbers(budget=(budget, 1), population=(population, 2), batch=(at_once, 1), seed=(seed, 0))
     space_document, cost_document = read_space(space), technologies.read(cost_model)
-    space_in_use, scenario_document = space_document.content, None
-    if scenario is not None:
-        path = Path(scenario)
-        scenario_document = files.parse(files.read_text(path), path.stem, str(path), ScenarioFile)
+    scenario_document = None if scenario is None else _read_scenario(Path(scenario))
+    space_in_use = space_document.content
+    if scenario_document is not None:
         space_in_use = in_scenario(space_in_use, scenario_document)
     found = cached(resolve(space_in_use.proxy if proxy is None else proxy), cache_directory(cache))
     evaluator = make_evaluator(space_in_use, cost_document.content, found, fidelity)
@@ -211,6 +211,10 @@ def _pool(where: Where, evaluator: Evaluator, name: str | None, notice: Notice) 
     quality = evaluator.proxy.metric[0]
     with opened_pool(where, uncached(proxy), name, evaluator.space.baseline.shape, notice) as pool:
         yield CachedPool(pool, proxy, quality) if isinstance(proxy, Cached) else pool
+
+
+def _read_scenario(path: Path) -> Document[ScenarioFile]:
+    return files.parse(files.read_text(path), path.stem, str(path), ScenarioFile)
 
 
 def _screen(given: str | None, of_space: str | None, algorithm: str) -> str | None:
