@@ -153,7 +153,9 @@ def indicators(front: FloatArray, truth: Truth) -> tuple[float, float, float]:
 
 
 def interval(values: FloatArray) -> tuple[float, float]:
-    """Return the 95 % percentile bootstrap interval of the mean of (n,) values (Efron 1979)."""
+    """Return the 95 % percentile bootstrap interval of the mean of (n,) values (Efron 1979); infinite where one is."""
+    if not np.isfinite(values).all():
+        return np.inf, np.inf
     rng = np.random.default_rng(0)
     means = values[rng.integers(0, len(values), size=(DRAWS, len(values)))].mean(axis=1)
     low, high = np.quantile(means, [0.025, 0.975])

@@ -43,15 +43,26 @@ def write_plots(outcome: Outcome, directory: Path) -> None:
 def _draw_curves(axes: Any, outcome: Outcome) -> None:
     """Share of the exact hypervolume that is still missing: mean and range over seeds."""
     budgets = np.unique(np.geomspace(8, outcome.budgets[-1], STEPS).astype(int))
+    styles = _styles(outcome)
     for way, traces in outcome.traces.items():
         missing = np.array([[1 - _share(trace, budget, outcome) for budget in budgets] for trace in traces])
-        style = "--" if way in SEQUENTIAL else ":" if way in BASELINES else "-"
-        (line,) = axes.plot(budgets, missing.mean(axis=0), style, label=way, lw=2.5 if way == OURS else 1.2)
-        axes.fill_between(budgets, missing.min(axis=0), missing.max(axis=0), color=line.get_color(), alpha=0.12, lw=0)
+        axes.plot(budgets, missing.mean(axis=0), label=way, **styles[way])
+        colour = styles[way]["color"]
+        axes.fill_between(budgets, missing.min(axis=0), missing.max(axis=0), color=colour, alpha=0.12, lw=0)
     axes.set(xscale="log", yscale="log", xlabel="distinct shapes measured", ylim=(LEAST_MISSING, 1))
-    axes.set_ylabel("share of the exact front's hypervolume that is missing")
+    known = "exact" if outcome.truth.exact else "best known"
+    axes.set_ylabel(f"share of the {known} front's hypervolume that is missing")
     axes.axhline(0.01, color="grey", ls=":", lw=1)
     axes.legend(fontsize=8, ncols=2)
+
+
+def _styles(outcome: Outcome) -> dict[str, dict[str, Any]]:
+    """Return the line of each way: ours black and on top of all, sequential ways dashed, baselines dotted."""
+    styles = {}
+    for number, way in enumerate(way for way in outcome.traces if way != OURS):
+        dashes = "--" if way in SEQUENTIAL else ":" if way in BASELINES else "-"
+        styles[way] = {"color": f"C{number}", "ls": dashes, "lw": 1.2}
+    return styles | {OURS: {"color": "black", "lw": 1.8, "zorder": 3}}
 
 
 def _share(trace: Trace, budget: int, outcome: Outcome) -> float:
@@ -60,14 +71,19 @@ def _share(trace: Trace, budget: int, outcome: Outcome) -> float:
 
 def _draw_attainment(axes: Any, outcome: Outcome) -> None:
     """What half of the runs dominate at the largest budget (median empirical attainment surface), and the truth."""
-    names = outcome.truth.space.objectives
-    _step(axes, outcome.truth.front, "exact front", color="black", lw=3, alpha=0.3)
+    names, styles = outcome.truth.space.objectives, _styles(outcome)
+    name = "exact front" if outcome.truth.exact else "best known front"
+    _step(axes, outcome.truth.front, name, color="black", lw=5, alpha=0.2)
     for way in (way for way in ATTAINED if way in outcome.traces):
         fronts = [trace.front(outcome.budgets[-1]) for trace in outcome.traces[way]]
+        if not all(map(len, fronts)):
+            continue  # too few shapes for a design within the limits
         sets = np.repeat(np.arange(len(fronts)), [len(front) for front in fronts])
         surface = moocore.eaf(np.concatenate(fronts), sets, percentiles=[50])[:, :2]
-        _step(axes, surface, way, lw=1.2)
+        _step(axes, surface, way, **styles[way])
     axes.set(xscale="log", yscale="log", xlabel=names[0], ylabel=names[1])
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("{x:g}")
     axes.legend(fontsize=8)
 
 

@@ -79,6 +79,14 @@ def test_figures_of_a_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert {path.name for path in tmp_path.iterdir()} == {"anytime.png", "attainment.png"}
 
 
+def test_a_way_that_finds_nothing_is_infinitely_far(tmp_path: Path) -> None:
+    """At budgets too small for a design within the limits there are figures all the same, and plots without the way."""
+    *_, figure = bench.run("tiny", 2, ("bilevel", "network_first"), tmp_path)
+    assert (figure["way"], figure["hypervolume_share"]) == ("network_first", 0)
+    assert figure["igd_plus_low"] == figure["igd_plus"] == np.inf
+    assert figure["our_gain_low"] > 0
+
+
 def test_front_at_a_budget() -> None:
     """Only what was found within the budget is in the front."""
     trace = Trace(np.array([1, 2, 3]), np.array([[2.0, 2.0], [3.0, 1.0], [1.0, 1.0]]))
