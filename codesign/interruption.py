@@ -19,7 +19,7 @@ INTERRUPTED = 130
 Found = TypeVar("Found")
 
 
-def interruptible(start: Callable[[Callable[[Watcher], Watcher]], Found]) -> Found:
+def interruptible(start: Callable[[Callable[[Watcher], Watcher]], Found], several: str | None = None) -> Found:
     """Run a search and return what it returns.
 
     A Ctrl-C that falls into foreign code which swallows it, as compilers do, counts after the batch. Where the parent
@@ -27,6 +27,7 @@ def interruptible(start: Callable[[Callable[[Watcher], Watcher]], Found]) -> Fou
 
     Args:
         start: called with a function that wraps the search's watcher; starts the search.
+        several: where the run is one of several, the directory that resumes them all.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         return start(lambda watch: watch)
@@ -53,7 +54,8 @@ def interruptible(start: Callable[[Callable[[Watcher], Watcher]], Found]) -> Fou
         kept = "stopped before anything was evaluated"
         if last:
             done, directory = len(last[0].evaluations), shown(last[0].directory)
-            kept = f"stopped; {done} evaluations are kept; continue with: codesign resume {directory}"
+            counted = f"{done} evaluations are kept" if several is None else "all evaluations are kept"
+            kept = f"stopped; {counted}; continue with: codesign resume {several or directory}"
         sys.stderr.write(kept + "\n")
         raise SystemExit(INTERRUPTED) from None
     finally:

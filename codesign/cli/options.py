@@ -45,6 +45,7 @@ Ray = Annotated[
         metavar="auto|local|ADDRESS", help="Ray cluster that measures; auto = a running one, else this process."
     ),
 ]
+AtOnce = Annotated[int, typer.Option(help="How many of several searches (--seeds) run at the same time.")]
 Gpus = Annotated[float, typer.Option(help="Share of a GPU that each worker has.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -10,6 +10,7 @@ import typer
 
 from codesign.cli.options import (
     AsJson,
+    AtOnce,
     Cache,
     CostModel,
     Fidelity,
@@ -62,6 +63,7 @@ def search(
     seeds: Annotated[
         int | None, typer.Option(help="So many searches, of --seed and the next ones, into --run DIR; one joint front.")
     ] = None,
+    at_once: AtOnce = 1,
     patience: Annotated[
         int | None, typer.Option(help="Stop when the hypervolume hardly grows over so many evaluations.")
     ] = None,
@@ -111,8 +113,9 @@ def search(
             lambda keep: (
                 [loop.search(space, cost, watch=keep(watch), notice=notice, **options)]
                 if seeds is None
-                else several.search(space, cost, seeds, watch=keep(watch), notice=notice, **options)
-            )
+                else several.search(space, cost, seeds, watch=keep(watch), at_once=at_once, notice=notice, **options)
+            ),
+            None if seeds is None else run,
         )
     _finish(found, as_json)
 
@@ -126,6 +129,7 @@ def resume(
     fork: Annotated[
         str | None, typer.Option(help="New run that takes over the evaluations and goes on under today's code.")
     ] = None,
+    at_once: AtOnce = 1,
     cache: Cache = None,
     workers: Workers = None,
     ray: Ray = None,
@@ -135,29 +139,24 @@ def resume(
     """Continue an interrupted run, or extend a finished one; the record is that of an undisturbed search."""
     from codesign import terminal
     from codesign.interruption import interruptible
-    from codesign.optimize import loop
+    from codesign.optimize import seeds as several
     from codesign.optimize.pools import Where
-    from codesign.optimize.seeds import members
 
-    places = members(run)
+    places = several.members(run)
     if fork is not None and len(places) > 1:
         raise InputError(f"{run}: --fork: expected one run, got {len(places)}; fork them one by one")
+    options: dict[str, Any] = {
+        "budget": budget,
+        "patience": patience,
+        "plateau": plateau,
+        "fork": fork,
+        "cache": cache,
+        "where": Where(ray, workers, gpus),
+    }
     with terminal.search_progress() as (watch, notice):
         found = interruptible(
-            lambda keep: [
-                loop.resume(
-                    place,
-                    budget=budget,
-                    patience=patience,
-                    plateau=plateau,
-                    fork=fork,
-                    cache=cache,
-                    where=Where(ray, workers, gpus),
-                    watch=keep(watch),
-                    notice=notice,
-                )
-                for place in places
-            ]
+            lambda keep: several.resume(places, watch=keep(watch), at_once=at_once, notice=notice, **options),
+            run if len(places) > 1 else None,
         )
     _finish(found, as_json)
 

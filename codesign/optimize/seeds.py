@@ -1,27 +1,36 @@
-"""Several searches that differ in their seed alone, one after the other: a directory with a run for each.
+"""Several searches that differ in their seed alone, some of them at once: a directory with a run for each.
 
 Each is a run like any other. Answers that proxies keep (docs/cache.md) are shared; nothing else is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from codesign import run as runs
 from codesign.errors import InputError
 from codesign.manifest import MANIFEST
-from codesign.optimize import loop
+from codesign.optimize import beside, loop
+from codesign.optimize.pools import Where
 from codesign.optimize.steps import Progress, Watcher
 from codesign.remote.copies import is_url
-from codesign.run import Run
+from codesign.run import Run, open_run
 
 MEMBER = "seed-{:03d}"
 
 
 def search(
-    space: str, cost_model: str, count: int, *, directory: str | Path | None, watch: Watcher, seed: int, **options: Any
+    space: str,
+    cost_model: str,
+    count: int,
+    *,
+    directory: str | Path | None,
+    watch: Watcher,
+    seed: int,
+    at_once: int = 1,
+    **options: Any,
 ) -> list[Run]:
     """Search with the seeds `seed` to `seed + count - 1` and return the runs.
 
@@ -32,8 +41,9 @@ def search(
         cost_model: as there.
         count: how many searches.
         directory: new, on this machine; its runs are in seed-000, seed-001, ...
-        watch: as there; called for each search.
+        watch: as there; called for the searches of this process.
         seed: of the first.
+        at_once: how many searches run at the same time; the first in this process, others in ones of their own.
         options: as there.
 
     Raises:
@@ -43,19 +53,77 @@ def search(
         raise InputError(f"seeds: expected at least 1, got {count}")
     if directory is None or is_url(directory):
         raise InputError("seeds: expected a new directory on this machine for the runs; name it with --run")
+    given = options.get("proxy")
+    if at_once > 1 and not isinstance(given, str | None):
+        raise InputError("at once: expected a proxy by name; another process does not know the object")
     places = [Path(directory) / MEMBER.format(number) for number in range(count)]
+
+    def first(watch: Watcher, where: Where) -> Run:
+        return loop.search(space, cost_model, directory=places[0], watch=watch, seed=seed, **options | {"where": where})
 
     def begin(state: Progress) -> None:
         for number, place in enumerate(places[1:], 1):
             if not place.exists():
                 runs.create(place, state.run.manifest.changed(seed=seed + number))
-        watch(state)
 
-    first = loop.search(space, cost_model, directory=places[0], watch=begin, seed=seed, **options)
-    kept = {name: options[name] for name in ("cache", "where", "notice") if name in options}
-    given = options.get("proxy")
-    proxy = None if isinstance(given, str) else given
-    return [first, *(loop.resume(place, proxy=proxy, watch=watch, **kept) for place in places[1:])]
+    kept: dict[str, Any] = {name: options[name] for name in ("cache", "where", "notice") if name in options}
+    kept["proxy"] = None if isinstance(given, str) else given
+    return _together(places, at_once, first, begin, watch, kept)
+
+
+def resume(places: Sequence[str | Path], *, watch: Watcher, at_once: int = 1, **options: Any) -> list[Run]:
+    """Go on with runs, and return them.
+
+    Args:
+        places: directories or URLs of the runs.
+        watch: as in `loop.resume`; called for the searches of this process.
+        at_once: as in `search`.
+        options: as in `loop.resume`.
+
+    Raises:
+        CodesignError: as there.
+    """
+
+    def first(watch: Watcher, where: Where) -> Run:
+        return loop.resume(places[0], watch=watch, **options | {"where": where})
+
+    return _together(places, at_once, first, lambda _: None, watch, options)
+
+
+def _together(
+    places: Sequence[str | Path],
+    at_once: int,
+    first: Callable[[Watcher, Where], Run],
+    begin: Watcher,
+    watch: Watcher,
+    options: dict[str, Any],
+) -> list[Run]:
+    """Do the first search here; the others afterwards, or in other processes from the moment when it has begun."""
+    if at_once < 1:
+        raise InputError(f"at once: expected at least 1, got {at_once}")
+    at_once = min(at_once, len(places))
+    notice = options.get("notice", str)
+    with beside.divided(options.get("where", loop.HERE), at_once) as where, beside.Others(at_once, notice) as others:
+
+        def begun(state: Progress) -> None:
+            begin(state)
+            if at_once > 1:
+                others.start(places[1:], _as_flags(options | {"where": where}))
+            watch(state)
+
+        found = first(begun, where)
+        if at_once == 1:
+            return [found, *(loop.resume(place, watch=watch, **options) for place in places[1:])]
+        others.wait()
+    return [found, *(open_run(place) for place in places[1:])]
+
+
+def _as_flags(options: dict[str, Any]) -> dict[str, object]:
+    """Return options of `loop.resume` as those of `codesign resume`."""
+    where = options["where"]
+    names = ("budget", "patience", "plateau", "cache")
+    workers = {"ray": where.ray, "workers": where.workers, "gpus": where.gpus or None}
+    return {name: options.get(name) for name in names} | workers
 
 
 def members(address: str | Path) -> list[str | Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -39,12 +40,18 @@ def search_progress() -> Iterator[tuple[Watcher, Callable[[str], None]]]:
         TimeRemainingColumn(elapsed_when_finished=True),
     )
     progress = Progress(*columns, console=err)
-    task = progress.add_task("searching", total=None, rate="", hv="-", front="-", failed="")
-    again: list[TaskID] = []
+    blank: dict[str, Any] = {"rate": "", "hv": "-", "front": "-", "failed": ""}
+    first = progress.add_task("searching", total=None, **blank)
+    tasks: dict[Path, TaskID] = {}
+    again: dict[Path, TaskID] = {}
 
     def watch(state: SearchProgress) -> None:
+        place = state.run.directory
+        if place not in tasks:
+            tasks[place] = progress.add_task(state.run.name, **blank) if tasks else first
+        task = tasks[place]
         done, failures = len(state.run.evaluations), int((state.run.evaluations.failure != "").sum())
-        elapsed = progress.tasks[task].elapsed or 0.0
+        elapsed = next(known.elapsed for known in progress.tasks if known.id == task) or 0.0
         rate = f"{(done - state.replayed) / elapsed:,.0f}/s" if elapsed > 0 and done > state.replayed else "replay"
         progress.update(
             task,
@@ -57,17 +64,16 @@ def search_progress() -> Iterator[tuple[Watcher, Callable[[str], None]]]:
         )
         if state.finished and state.run.again is not None:
             plan, done = state.run.again.plan, len(state.run.again.designs)
-            if not again:
-                blank: dict[str, Any] = {"rate": "", "hv": "-", "front": "-", "failed": ""}
-                again.append(progress.add_task("full budget", total=len(plan.ids), **blank))
-            progress.update(again[0], completed=done)
+            if place not in again:
+                again[place] = progress.add_task("full budget", total=len(plan.ids), **blank)
+            progress.update(again[place], completed=done)
 
     stop = progress.stop
     progress.start()
     try:
         yield watch, progress.console.print
     except CodesignError:
-        if not progress.tasks[task].completed:  # a search that never began shows its error only
+        if not progress.tasks[0].completed:  # a search that never began shows its error only
             progress.live.transient, stop = True, progress.live.stop
         raise
     finally:

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 import codesign
+from codesign import status
 from codesign.optimize import seeds
 from codesign.optimize.steps import Progress
 from codesign.picks import joint_front
 from tests.command_line import call, refusal
-from tests.optimize.searches import record_of, small_search
+from tests.optimize.searches import ROOT, command, record_of, small_search
 
 COMMAND = ("search", "tiny", "unit", "--budget", "30", "--population", "10", "--seed", "3", "--algorithm", "nsga2")
 
 
-def test_each_is_the_search_with_its_seed(tmp_path: Path) -> None:
-    """The runs are those of single searches, and what is printed is their joint front."""
-    printed = json.loads(call(*COMMAND, "--seeds", "3", "--run", tmp_path / "all", "--json"))
+@pytest.mark.parametrize("at_once", ["1", "2"])
+def test_each_is_the_search_with_its_seed(at_once: str, tmp_path: Path) -> None:
+    """However many run at once, the runs are those of single searches, and what is printed is their joint front."""
+    options = ("--seeds", "3", "--at-once", at_once, "--run", tmp_path / "all", "--json")
+    printed = json.loads(call(*COMMAND, *options))
     alone = [small_search(tmp_path / f"seed-00{n}", budget=30, population=10, seed=3 + n) for n in range(3)]
     for run in alone:
         assert record_of(tmp_path / "all" / run.name) == record_of(run.directory)
@@ -48,8 +54,38 @@ def test_a_stopped_one_goes_on_from_its_directory(tmp_path: Path) -> None:
     assert all(len(codesign.open_run(place).evaluations) == 40 for place in seeds.members(tmp_path / "all"))
 
 
+def test_what_runs_beside_stops_with_the_first_one(tmp_path: Path) -> None:
+    """Ctrl-C stops all that run at once, is told how to go on with all, and nothing is lost."""
+    # No shorter: the search of this process must not end while the other one starts.
+    arguments = (*COMMAND[:4], "5000", *COMMAND[5:], "--seeds", "2", "--at-once", "2", "--run", str(tmp_path / "all"))
+    process = subprocess.Popen(command(*arguments), cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    places = [tmp_path / "all" / f"seed-00{number}" for number in range(2)]
+    records = [place / "evaluations.jsonl" for place in places]
+    while process.poll() is None and not all(record.exists() and record.stat().st_size for record in records):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert f"continue with: codesign resume {tmp_path / 'all'}" in process.communicate()[1]
+    assert process.returncode == 130
+    states = [next(status.follow(place, 1.0)).state for place in places]
+    assert states == ["stopped", "stopped"]
+
+
+def test_one_that_fails_is_named_and_the_others_end(tmp_path: Path) -> None:
+    """A damaged run among those that are resumed at once is an error at the end; the others are finished by then."""
+    call(*COMMAND, "--seeds", "3", "--run", tmp_path / "all")
+    record = tmp_path / "all" / "seed-001" / "evaluations.jsonl"
+    record.write_bytes(record.read_bytes().replace(b":", b";", 1))
+    said = refusal("resume", tmp_path / "all", "--budget", "40", "--at-once", "2")
+    assert f"{record}" in said
+    lengths = [len(codesign.open_run(tmp_path / "all" / f"seed-00{n}").evaluations) for n in (0, 2)]
+    assert lengths == [40, 40]
+
+
 def test_what_makes_no_sense_is_refused(tmp_path: Path) -> None:
     """Without a directory, with a URL or with no seed there is nothing to search into or with."""
+    assert "at once: expected at least 1, got 0" in refusal(
+        *COMMAND, "--seeds", "2", "--at-once", "0", "--run", tmp_path / "none"
+    )
     assert "name it with --run" in refusal(*COMMAND, "--seeds", "2")
     assert "name it with --run" in refusal(*COMMAND, "--seeds", "2", "--run", "memory://bucket/run")
     assert "expected at least 1, got 0" in refusal(*COMMAND, "--seeds", "0", "--run", tmp_path / "none")
