@@ -31,7 +31,7 @@ LEAST_BATCH, BATCH_SHARE, MOST_BATCH = 4, 0.25, 32
 """Shapes measured between two fits, where nobody asks for another number: a share of those measured so far."""
 
 ROUNDS, CHILDREN, PARENTS = 4, 256, 48
-"""How often candidates are bred, how many each time, and from how many of the best."""
+"""How often candidates are bred, how many each time (or half as many as are asked for), from how many of the best."""
 
 STRANGERS = 64
 """Candidates that are drawn, not bred."""
@@ -88,6 +88,8 @@ class Bilevel:
         """See `Algorithm.tell`."""
         shapes = self._shape(evaluations.genomes)
         self.told.add(shapes, evaluations)
+        # Here and not when asked: a search that is resumed is told all portions, and asked only once.
+        self.inner.widen(self.told.elite)
         self.known.update(keys(evaluations.genomes))
         for shape in keys(shapes):
             self._pending.pop(shape, None)
@@ -116,9 +118,7 @@ class Bilevel:
             first = self._shape(np.concatenate([baseline, given]))
             shapes = np.concatenate([first, self._drawn(rng, max(FIRST, count) - len(first))])
             return np.concatenate([baseline, given, self._paired(shapes)])
-        elite = self.told.elite
-        self.inner.widen(elite)
-        owed = self._paired(self._shape(elite))  # a front shape whose accelerators are not all evaluated yet
+        owed = self._paired(self._shape(self.told.elite))  # a front shape whose accelerators are not all evaluated yet
         logs = self.told.measured()[1]
         wanted = self._chosen(rng, count) if len(logs) > 1 else self._drawn(rng, count)
         return np.concatenate([owed, self._paired(wanted)])
@@ -131,12 +131,16 @@ class Bilevel:
         pool = self._believed(self._drawn(rng, STRANGERS), guess)
         parents = self._shape(self.told.elite)
         for _ in range(ROUNDS):
-            children = self._bred(rng, parents if len(parents) else pool.shapes)
+            if not len(parents):
+                parents = pool.shapes
+            if not len(parents):
+                break  # all shapes are measured, and no design is within the limits
+            children = self._bred(rng, parents, max(CHILDREN, count // 2))
             pool = joined(pool, self._believed(self._fresh(children, pool.shapes), guess))
             parents = np.concatenate([self._shape(self.told.elite), pool.nearest(PARENTS).shapes])
         if len(pool.shapes) < count:  # a small space, or few of its shapes are left
             pool = joined(pool, self._believed(self._fresh(self.space.enumerate_shapes(), pool.shapes), guess))
-        return most_worth(pool.nearest(WEIGHED), target, count)
+        return most_worth(pool.nearest(max(WEIGHED, count)), target, count)
 
     def _learned(self) -> Guess:
         """Fit to what was measured: the shapes nearest to the front, and a quarter spread over all."""
@@ -176,14 +180,14 @@ class Bilevel:
         """Return the distinct shapes that nobody asked for and that are not among the others, in their order."""
         return unseen(shapes, len(shapes), self.told.known, set(self._pending), set(keys(others)))
 
-    def _bred(self, rng: np.random.Generator, parents: IntArray) -> IntArray:
-        """Return children of pairs of shapes: half are mixed gene by gene, all change in at least one gene."""
-        one, two = parents[rng.integers(0, len(parents), size=(2, CHILDREN))]
-        mixed = (rng.random(one.shape) < 0.5) & (rng.random(CHILDREN) < 0.5)[:, None]
+    def _bred(self, rng: np.random.Generator, parents: IntArray, count: int) -> IntArray:
+        """Return so many children of pairs of shapes: half are mixed gene by gene, all change in at least one gene."""
+        one, two = parents[rng.integers(0, len(parents), size=(2, count))]
+        mixed = (rng.random(one.shape) < 0.5) & (rng.random(count) < 0.5)[:, None]
         children = np.where(mixed, two, one)
         own = self._own
         change = rng.random(one.shape) < 1.0 / max(own.sum(), 1)
-        change[np.arange(CHILDREN), rng.choice(np.flatnonzero(own), CHILDREN)] = True
+        change[np.arange(count), rng.choice(np.flatnonzero(own), count)] = True
         sizes, ordered = self.space.sizes, np.array([gene.ordered for gene in self.space.genes])
         stepped = np.clip(children + np.where(rng.random(one.shape) < 0.5, 1, -1), 0, sizes - 1)
         redrawn = rng.integers(0, sizes, size=one.shape)

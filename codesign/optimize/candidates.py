@@ -13,6 +13,10 @@ NOTHING = 1e-12
 """Improvements that are rounding."""
 
 
+LOOKED_AT = 16
+"""Candidates whose worth is computed again at once."""
+
+
 @dataclass(frozen=True)
 class Candidates:
     """n shapes that could be measured, and what is believed of them."""
@@ -45,15 +49,28 @@ def joined(one: Candidates, two: Candidates) -> Candidates:
 def most_worth(pool: Candidates, target: Target, count: int) -> IntArray:
     """Choose shapes one after the other, each as if those before it had been measured as they are believed to be.
 
-    Those that nobody expects to improve anything are taken by how near they are, and those beyond a limit last.
+    Those that nobody expects to improve anything are taken by how near they are, and those beyond a limit last. What a
+    shape is worth only falls while others are chosen, so it is computed again only for those that were worth most
+    before (the accelerated greedy algorithm, Minoux 1978).
     """
-    left = list(range(len(pool.shapes)))
+    worth, fresh = np.full(len(pool.shapes), np.inf), np.zeros(len(pool.shapes), dtype=np.bool_)
+    worth[pool.excess != 0] = 0.0
+    fresh[pool.excess != 0] = True
+    left = np.ones(len(pool.shapes), dtype=np.bool_)
     chosen: list[int] = []
-    while left and len(chosen) < count:
-        worth = target.worth([pool.beliefs[row] for row in left]) * (pool.excess[left] == 0)
-        worth[worth < NOTHING] = 0.0
-        best = left.pop(int(np.lexsort((pool.behind[left], pool.excess[left], -worth))[0]))
+    while left.any() and len(chosen) < count:
+        rows = np.flatnonzero(left)
+        order = rows[np.lexsort((pool.behind[rows], pool.excess[rows], -worth[rows]))]
+        best = int(order[0])
+        if not fresh[best]:
+            stale = order[: LOOKED_AT if chosen else None]
+            stale = stale[~fresh[stale]]
+            found = target.worth([pool.beliefs[row] for row in stale.tolist()])
+            worth[stale], fresh[stale] = np.where(found < NOTHING, 0.0, found), True
+            continue
         chosen.append(best)
+        left[best] = False
         if pool.excess[best] == 0:
             target = target.with_point(pool.beliefs[best])
+            fresh = (worth == 0) | ~left
     return pool.shapes[chosen]

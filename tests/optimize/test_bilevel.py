@@ -15,6 +15,7 @@ from codesign.evaluation import Evaluator, make_evaluator
 from codesign.front import dominated_volume
 from codesign.optimize.asking import Problem
 from codesign.optimize.bilevel import Bilevel
+from codesign.space_file import read_space
 from tests.optimize.spaces import space_of, tiny, tiny_text
 
 LIMIT = "[limits]\nperplexity = { times_baseline = 1.1 }\n\n[baseline.model]"
@@ -81,12 +82,22 @@ def test_any_objectives(changes: dict[str, str]) -> None:
 
 
 def test_limits_that_nothing_keeps_are_approached() -> None:
-    """Where no shape is feasible, it goes on asking for those nearest to the limits, and ends."""
+    """Where no shape is feasible, it asks for those nearest to the limits until all are measured, and ends."""
     tight = {"[baseline.model]": "[limits]\nperplexity = { max = 2.0 }\n\n[baseline.model]"}
     evaluator = judge(tight)
-    algorithm = searched(evaluator, 60)
+    algorithm = searched(evaluator, 10**6, count=40)
     assert not len(algorithm.told.front)
-    assert len(evaluator.proxy.answers) >= 60
+    assert len(evaluator.proxy.answers) == 216
+
+
+def test_as_many_shapes_as_are_wanted() -> None:
+    """However many are asked for at once, so many distinct new shapes come."""
+    evaluator = make_evaluator(read_space("survey_lm").content, GEMMINI, resolve("surrogate"))
+    algorithm = Bilevel(Problem(evaluator, "perplexity", 20, 0))
+    algorithm.tell(evaluator(algorithm.ask(20)))
+    before = set(algorithm.told.known)
+    algorithm.tell(evaluator(algorithm.ask(600)))
+    assert len(algorithm.told.known - before) == 600
 
 
 def test_failed_shapes_are_not_asked_again() -> None:

@@ -14,6 +14,7 @@ from codesign.manifest import sources
 from codesign.optimize.algorithms import ALGORITHMS
 from tests.optimize.rungs import Rungs
 from tests.optimize.searches import record_of, restore, run_command, small_search
+from tests.optimize.spaces import write_space
 
 
 @pytest.mark.parametrize("name", [name for name in ALGORITHMS if name not in ("optuna:tpe", "optuna:gp", "age_moea2")])
@@ -27,6 +28,20 @@ def test_every_algorithm_resumes_exactly(name: str, tmp_path: Path) -> None:
     assert record_of(tmp_path / "run") == whole
     lines = whole["evaluations.jsonl"].splitlines(keepends=True)
     for count in (28, 49, 79):
+        directory = restore(tmp_path / "cut", whole | {"evaluations.jsonl": b"".join(lines[:count])})
+        codesign.resume(directory)
+        assert record_of(directory) == whole
+
+
+@pytest.mark.parametrize("objectives", ["edp_js", "peak_power_w"])
+def test_the_default_resumes_exactly_wherever_it_is_cut(objectives: str, tmp_path: Path) -> None:
+    """Its batches grow, and its list of accelerators too where not all are looked at: both as told, however often."""
+    space = write_space(tmp_path, {'["perplexity", "edp_js"]': f'["perplexity", "{objectives}"]'})
+    options = {"space": space, "cost_model": "gemmini_40nm", "algorithm": "bilevel", "batch": None}
+    small_search(tmp_path / "whole", budget=170, **options)
+    whole = record_of(tmp_path / "whole")
+    lines = whole["evaluations.jsonl"].splitlines(keepends=True)
+    for count in (1, 40, 85, 118, 169):
         directory = restore(tmp_path / "cut", whole | {"evaluations.jsonl": b"".join(lines[:count])})
         codesign.resume(directory)
         assert record_of(directory) == whole
