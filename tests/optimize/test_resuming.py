@@ -33,11 +33,21 @@ def test_every_algorithm_resumes_exactly(name: str, tmp_path: Path) -> None:
         assert record_of(directory) == whole
 
 
-@pytest.mark.parametrize("objectives", ["edp_js", "peak_power_w"])
-def test_the_default_resumes_exactly_wherever_it_is_cut(objectives: str, tmp_path: Path) -> None:
+SAMPLED = {
+    "pe_rows = { choices = [4, 8] }": "pe_rows = { choices = [2, 4, 6, 8, 10, 12, 14, 16] }",
+    "pe_cols = { choices = [4, 8] }": "pe_cols = { choices = [2, 4, 6, 8, 10, 12, 14, 16] }",
+    "scratchpad_kib = { choices = [4, 16] }": "scratchpad_kib = { choices = [4, 6, 8, 12, 16, 24, 32] }",
+    "accumulator_kib = { choices = [4, 16] }": "accumulator_kib = { choices = [2, 4, 8, 16, 24] }",
+    "[baseline.model]": "[limits]\npeak_power_w = { times_baseline = 1.0 }\n\n[baseline.model]",
+}
+"""A limit that takes a full estimate, on more accelerators than are all estimated."""
+
+
+@pytest.mark.parametrize("changes", [{}, SAMPLED], ids=["all accelerators", "some"])
+def test_the_default_resumes_exactly_wherever_it_is_cut(changes: dict[str, str], tmp_path: Path) -> None:
     """Its batches grow, and its list of accelerators too where not all are looked at: both as told, however often."""
-    space = write_space(tmp_path, {'["perplexity", "edp_js"]': f'["perplexity", "{objectives}"]'})
-    options = {"space": space, "cost_model": "gemmini_40nm", "algorithm": "bilevel", "batch": None}
+    space = write_space(tmp_path, changes)
+    options = {"space": space, "cost_model": "gemmini_40nm", "algorithm": "bilevel", "batch": 6, "seed": 0}
     small_search(tmp_path / "whole", budget=170, **options)
     whole = record_of(tmp_path / "whole")
     lines = whole["evaluations.jsonl"].splitlines(keepends=True)
