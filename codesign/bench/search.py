@@ -22,7 +22,7 @@ import numpy as np
 from codesign.accuracy.proxy import resolve
 from codesign.accuracy.table import write_table
 from codesign.bench.search_truth import Truth, all_shapes, best_known, evaluator_of, whole_truth
-from codesign.bench.search_ways import BASELINES, OURS, SEQUENTIAL, Trace, search
+from codesign.bench.search_ways import BASELINES, CONTROLS, OURS, SEQUENTIAL, Trace, search
 from codesign.design import FloatArray
 from codesign.front import dominated_volume
 from codesign.space_file import read_space
@@ -35,7 +35,7 @@ MEASURED_BY = "supernet"
 OTHERS = ("nsga2", "sms_emoa", "age_moea2")
 """Ours too, with operators made for these genomes."""
 
-WAYS = (OURS, *BASELINES, *OTHERS, *SEQUENTIAL)
+WAYS = (OURS, *BASELINES, *OTHERS, *SEQUENTIAL, *CONTROLS)
 
 SHARES = (0.0025, 0.005, 0.01, 0.02)
 """Budgets, as shares of the distinct shapes of the space."""
@@ -131,7 +131,8 @@ def judged(outcome: Outcome) -> list[dict[str, Any]]:
         for budget in outcome.budgets
     }
     for (way, budget), values in scores.items():
-        figure: dict[str, Any] = {"way": way, "measured_shapes": budget, "seeds": len(values)}
+        used = np.mean([trace.used(budget) for trace in outcome.traces[way]])
+        figure: dict[str, Any] = {"way": way, "budget": budget, "measured_shapes": float(used), "seeds": len(values)}
         for place, name in enumerate(INDICATORS):
             low, high = interval(values[:, place])
             figure |= {name: float(values[:, place].mean()), f"{name}_low": low, f"{name}_high": high}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import moocore
 import numpy as np
 
-from codesign.bench.search_ways import BASELINES, OURS, SEQUENTIAL, Trace
+from codesign.bench.search_ways import BASELINES, CONTROLS, OURS, SEQUENTIAL, Trace
 from codesign.design import FloatArray
 from codesign.front import dominated_volume
 
@@ -21,7 +21,7 @@ STEPS = 40
 LEAST_MISSING = 1e-6
 """Share below which a curve leaves the figure: nothing is missing."""
 
-ATTAINED = (OURS, "nsga2", "optuna:tpe", "pymoo_mixed", "random", "network_first", "hardware_first")
+ATTAINED = (OURS, "nsga2", "optuna:tpe", "pymoo_mixed", "random", "hardware_first", "nsga2_shapes")
 """Ways whose median attainment surface is drawn; all of them would hide each other."""
 
 
@@ -57,10 +57,10 @@ def _draw_curves(axes: Any, outcome: Outcome) -> None:
 
 
 def _styles(outcome: Outcome) -> dict[str, dict[str, Any]]:
-    """Return the line of each way: ours black and on top of all, sequential ways dashed, baselines dotted."""
+    """Return the line of each way: ours black on top, sequential ways dashed, baselines dotted, controls both."""
     styles = {}
     for number, way in enumerate(way for way in outcome.traces if way != OURS):
-        dashes = "--" if way in SEQUENTIAL else ":" if way in BASELINES else "-"
+        dashes = "--" if way in SEQUENTIAL else ":" if way in BASELINES else "-." if way in CONTROLS else "-"
         styles[way] = {"color": f"C{number}", "ls": dashes, "lw": 1.2}
     return styles | {OURS: {"color": "black", "lw": 1.8, "zorder": 3}}
 

@@ -1,6 +1,7 @@
-"""Ways to search that are compared: algorithms by name, and the two sequential ways of working.
+"""Ways to search that are compared: algorithms by name, the two sequential ways of working, and two controls.
 
-All are counted alike: what costs is measuring a shape that was not measured before, on whatever accelerator.
+All are counted alike: what costs is measuring a shape that was not measured before, on whatever accelerator. The
+controls have our exact accelerators for each shape and nothing else of ours: they tell what the choice of shapes adds.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 
 from codesign.accuracy.proxy import Proxy
 from codesign.design import FloatArray, IntArray
-from codesign.evaluation import Evaluations, Evaluator, make_evaluator
+from codesign.evaluation import Evaluator, make_evaluator
 from codesign.front import non_dominated
 from codesign.optimize.algorithms import Problem, make_algorithm
 from codesign.optimize.bilevel import own_batch
@@ -31,7 +32,7 @@ BATCHES = {"optuna:tpe": 1}
 """Designs asked at once where not POPULATION: TPE learns from each trial before it proposes the next."""
 
 MOST_DESIGNS = 3
-"""Designs evaluated for each shape of the budget, after which a search is stopped that measures nothing new."""
+"""Designs for each shape of the budget, after which a search is stopped that has measured nothing new in them."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,10 @@ class Trace:
 
     measured: IntArray  # (n,) distinct shapes measured by then, the baseline's included
     points: FloatArray  # (n, objectives) logarithms of feasible designs
+
+    def used(self, budget: int) -> int:
+        """Return how many shapes of a budget were measured by the last feasible design that it allowed."""
+        return int(self.measured[self.measured <= budget].max(initial=0))
 
     def front(self, budget: int) -> FloatArray:
         """(f, objectives) the front after so many measured shapes."""
@@ -56,17 +61,17 @@ def by_algorithm(name: str, evaluator: Evaluator, quality: str, seed: int, budge
     space = evaluator.space
     population = min(POPULATION, budget)
     algorithm = make_algorithm(name, Problem(evaluator, quality, population, seed))
-    counts, points, designs = [], [], 0
-    while len(evaluator.proxy.answers) < budget and designs < MOST_DESIGNS * budget:
+    counts, points, since_new = [], [], 0
+    while len(evaluator.proxy.answers) < budget and since_new < MOST_DESIGNS * budget:
         genomes = algorithm.ask(batch_of(name, population, len(evaluator.proxy.answers)))
         if not len(genomes):
             break
         count = counted(evaluator, genomes)
+        since_new = 0 if count[-1] > len(evaluator.proxy.answers) else since_new + len(genomes)
         found = evaluator(genomes)
         algorithm.tell(found)
         counts.append(count[found.feasible])
         points.append(found.objectives(space.objectives)[found.feasible])
-        designs += len(genomes)
     return Trace(np.concatenate(counts), np.concatenate(points))
 
 
@@ -93,21 +98,23 @@ def network_first(evaluator: Evaluator, quality: str, seed: int, budget: int) ->
     space = evaluator.space
     networks = replace(_on_one_chip(space, space.encode(space.baseline)[0]), objectives=(quality, "macs"), limits={})
     first = make_evaluator(networks, evaluator.technology, evaluator.proxy, evaluator.fidelity)
-    inner, model = Inner(evaluator, quality), [not gene.on_accelerator for gene in space.genes]
+    inner = Inner(evaluator, quality)
     algorithm = make_algorithm(OURS, Problem(first, quality, min(POPULATION, budget), seed))
     counts, points = [], []
-    told: list[Evaluations] = []
+    told = np.zeros((0, len(space.genes)), dtype=np.int64)
+    objectives = np.zeros((0, 2))
     while len(first.proxy.answers) < budget and len(genomes := algorithm.ask(own_batch(len(first.proxy.answers)))):
-        told.append(first(genomes))
-        algorithm.tell(told[-1])
-        whole = np.zeros((sum(map(len, told)), len(space.genes)), dtype=np.int64)
-        whole[:, model] = np.concatenate([part.genomes for part in told])
-        objectives = np.concatenate([part.objectives(networks.objectives) for part in told])
-        best = whole[non_dominated(objectives)]
-        pairs = [inner.designs(*pair) for pair in zip(best, inner.best(best), strict=True)]
-        found = evaluator(np.concatenate(pairs))
-        points.append(found.objectives(space.objectives)[found.feasible])
-        counts.append(np.full(len(points[-1]), len(first.proxy.answers)))
+        count = counted(first, genomes)
+        found = first(genomes)
+        algorithm.tell(found)
+        told = np.concatenate([told, _whole(space, genomes)])
+        objectives = np.concatenate([objectives, found.objectives(networks.objectives)])
+        for row, measured in enumerate(count, len(told) - len(genomes)):  # what is known after each network counts
+            best = told[: row + 1][non_dominated(objectives[: row + 1])]
+            pairs = [inner.designs(*pair) for pair in zip(best, inner.best(best), strict=True)]
+            paired = evaluator(np.concatenate(pairs))
+            points.append(paired.objectives(space.objectives)[paired.feasible])
+            counts.append(np.full(len(points[-1]), measured))
     return Trace(np.concatenate(counts), np.concatenate(points))
 
 
@@ -125,6 +132,38 @@ def hardware_first(evaluator: Evaluator, quality: str, seed: int, budget: int) -
     return by_algorithm(OURS, fixed, quality, seed, budget)
 
 
+def shapes_by(name: str) -> Way:
+    """Return the way that lets another algorithm search shapes, each on the accelerators on which it costs least."""
+
+    def way(evaluator: Evaluator, quality: str, seed: int, budget: int) -> Trace:
+        space, inner = evaluator.space, Inner(evaluator, quality)
+        networks = _on_one_chip(space, space.encode(space.baseline)[0])
+        first = make_evaluator(networks, evaluator.technology, evaluator.proxy, evaluator.fidelity)
+        population = min(POPULATION, budget)
+        algorithm = make_algorithm(name, Problem(first, quality, population, seed))
+        counts, points = [], []
+        while len(evaluator.proxy.answers) < budget and len(genomes := algorithm.ask(population)):
+            shapes = _whole(space, genomes)
+            count, best = counted(evaluator, shapes), inner.best(shapes)
+            found = evaluator(np.concatenate([inner.designs(*pair) for pair in zip(shapes, best, strict=True)]))
+            # Of several costs, the algorithm is told the design that has the least of the first one.
+            starts = np.cumsum([0, *(len(one.chips) for one in best[:-1])])
+            rows = starts + [int(one.costs[:, 0].argmin()) for one in best]
+            algorithm.tell(replace(found.take(rows), genomes=genomes))
+            points.append(found.objectives(space.objectives)[found.feasible])
+            counts.append(np.repeat(count, [len(one.chips) for one in best])[found.feasible])
+        return Trace(np.concatenate(counts), np.concatenate(points))
+
+    return way
+
+
+def _whole(space: SearchSpace, networks: IntArray) -> IntArray:
+    """Return genomes of the space, with the genes of networks and an accelerator of zeros."""
+    genomes = np.zeros((len(networks), len(space.genes)), dtype=np.int64)
+    genomes[:, [not gene.on_accelerator for gene in space.genes]] = networks
+    return genomes
+
+
 def _on_one_chip(space: SearchSpace, design: IntArray) -> SearchSpace:
     """Return the space with the accelerator of one design."""
     chip = {gene.field: gene.values[design[place]] for place, gene in enumerate(space.genes) if gene.on_accelerator}
@@ -135,12 +174,13 @@ def _on_one_chip(space: SearchSpace, design: IntArray) -> SearchSpace:
 
 SEQUENTIAL: dict[str, Way] = {"network_first": network_first, "hardware_first": hardware_first}
 
+CONTROLS: dict[str, Way] = {"random_shapes": shapes_by("random"), "nsga2_shapes": shapes_by("nsga2")}
+
 
 def search(way: str, evaluator: Evaluator, quality: str, seed: int, budget: int) -> Trace:
-    """Search in one of the ways: a sequential one, or an algorithm by name."""
-    if way in SEQUENTIAL:
-        return SEQUENTIAL[way](evaluator, quality, seed, budget)
-    return by_algorithm(way, evaluator, quality, seed, budget)
+    """Search in one of the ways: a sequential one, a control, or an algorithm by name."""
+    own = (SEQUENTIAL | CONTROLS).get(way)
+    return own(evaluator, quality, seed, budget) if own else by_algorithm(way, evaluator, quality, seed, budget)
 
 
 def fresh(proxy: Proxy, like: Evaluator) -> Evaluator:

@@ -9,6 +9,7 @@ import pytest
 
 from codesign.accuracy.proxy import resolve
 from codesign.bench import search as bench
+from codesign.bench.search_plots import write_plots
 from codesign.bench.search_truth import evaluator_of, whole_truth
 from codesign.bench.search_ways import Trace, counted, search
 from codesign.errors import InputError
@@ -33,7 +34,7 @@ def test_a_space_too_large_to_enumerate_is_refused() -> None:
         whole_truth(evaluator_of("survey_lm", "gemmini_40nm", resolve("surrogate")))
 
 
-@pytest.mark.parametrize("way", ["bilevel", "random", "nsga2", "network_first", "hardware_first"])
+@pytest.mark.parametrize("way", ["bilevel", "random", "nsga2", "network_first", "hardware_first", "nsga2_shapes"])
 def test_only_shapes_not_measured_before_count(way: str) -> None:
     """A trace counts distinct shapes, beginning with the baseline's, and finds no more than there is."""
     evaluator = evaluator_of("tiny", "gemmini_40nm", resolve("surrogate"))
@@ -41,6 +42,7 @@ def test_only_shapes_not_measured_before_count(way: str) -> None:
     trace = search(way, evaluator, "perplexity", 1, 40)
     assert (np.diff(trace.measured) >= 0).all()
     assert trace.measured[0] >= 1
+    assert trace.used(40) > 30
     shares = [bench.indicators(trace.front(budget), truth)[0] for budget in (10, 20, 40)]
     assert shares == sorted(shares)
     assert shares[-1] <= 1 + 1e-9
@@ -67,24 +69,26 @@ def test_figures_of_a_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     outcome = bench.compare("tiny", 3, ways)
     figures = bench.judged(outcome)
     assert len(figures) == len(ways) * len(outcome.budgets)
-    means = {(figure["way"], figure["measured_shapes"]): figure for figure in figures}
+    means = {(figure["way"], figure["budget"]): figure for figure in figures}
     for (way, budget), figure in means.items():
         assert figure["hypervolume_share_low"] <= figure["hypervolume_share"] <= figure["hypervolume_share_high"]
         if way == "random":
             gain = means["bilevel", budget]["hypervolume_share"] - figure["hypervolume_share"]
             assert figure["our_gain"] == pytest.approx(gain)
-    from codesign.bench.search_plots import write_plots
-
     write_plots(outcome, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"anytime.png", "attainment.png"}
 
 
 def test_a_way_that_finds_nothing_is_infinitely_far(tmp_path: Path) -> None:
-    """At budgets too small for a design within the limits there are figures all the same, and plots without the way."""
-    *_, figure = bench.run("tiny", 2, ("bilevel", "network_first"), tmp_path)
-    assert (figure["way"], figure["hypervolume_share"]) == ("network_first", 0)
+    """Without a design within the limits there are figures all the same, and plots without the way."""
+    outcome = bench.compare("tiny", 2, ("bilevel",))
+    outcome.traces["random"] = [Trace(np.zeros(0, dtype=np.int64), np.zeros((0, 2)))] * 2
+    figure = bench.judged(outcome)[-1]
+    assert (figure["way"], figure["hypervolume_share"], figure["measured_shapes"]) == ("random", 0, 0)
     assert figure["igd_plus_low"] == figure["igd_plus"] == np.inf
     assert figure["our_gain_low"] > 0
+    write_plots(outcome, tmp_path)
+    assert (tmp_path / "attainment.png").exists()
 
 
 def test_front_at_a_budget() -> None:
