@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from codesign.export import RUN_EXPORTERS, ExportContext, export, write
 from codesign.front import non_dominated
 from codesign.run import Run
 from codesign.tables import design_record, select_columns
+
+BEST_ACCELERATORS_ONLY = frozenset({"bilevel"})
+"""Algorithms that evaluate a shape on no other accelerators."""
 
 Choice = tuple[Run, IntArray]
 """Designs of one run by their ids."""
@@ -52,6 +56,28 @@ def choose(runs: Sequence[Run], condition: str | None, wish: str | None) -> list
     if len(runs) > 1:
         raise InputError(f"--pick: expected one run to pick from, got {len(runs)}")
     return [(runs[0], np.array([pick_id(runs[0], wish)]))]
+
+
+def caveat(run: Run, *texts: str | None) -> str:
+    """Return what to say to a condition or wish that a record cannot answer in full; empty if it can.
+
+    The default algorithm records of each shape only the accelerators that are best in the objectives within the limits,
+    so a better design by another cost, or on an accelerator of one's own choice, is likely not in the record.
+    """
+    if run.manifest.algorithm not in BEST_ACCELERATORS_ONLY:
+        return ""
+    words = {word for text in texts if text for word in re.findall(r"[A-Za-z_]\w*", text)}
+    chips = {gene.field for gene in run.space.genes if gene.on_accelerator}
+    asked = (words & (run.evaluations.metrics.keys() | chips)) - {*run.space.objectives, *run.space.limits}
+    asked.discard(run.manifest.quality)
+    if not asked:
+        return ""
+    return (
+        f"{run.name}: {run.manifest.algorithm} records of each shape only the accelerators that are best in "
+        f"{', '.join(run.space.objectives)} within the limits, so there may be better designs by "
+        f"{', '.join(sorted(asked))}: name that among the objectives or limits of the space, or search with another "
+        "algorithm"
+    )
 
 
 def _require_evaluations(run: Run) -> None:

@@ -92,7 +92,7 @@ def pick(wish: str, columns: Columns, baseline: Mapping[str, Any], knee: Callabl
     among = np.flatnonzero(fulfils & np.isfinite(values))
     if not len(among):
         what = f" fulfils {condition!r} and" if condition else ""
-        raise InputError(f"pick: no feasible design{what} has a {column}")
+        raise InputError(f"pick: no feasible design in this record{what} has a {column}")
     best = values[among].argmin() if direction == "min" else values[among].argmax()
     return int(np.asarray(columns["id"])[among[best]])
 

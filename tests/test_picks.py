@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from codesign.errors import CodesignError, InputError
-from codesign.picks import choose, export_pick, pick_id, where_ids
+from codesign.picks import caveat, choose, export_pick, pick_id, where_ids
 from codesign.run import Run, open_run
 from codesign.tables import design_record
 from tests.optimize.searches import record_of, restore, small_search
@@ -41,6 +41,16 @@ def test_picks_agree_with_the_columns(run: Run) -> None:
     assert design_record(run, heads)["model"]["heads"] == [1]
 
 
+def test_what_a_record_of_best_accelerators_cannot_answer_is_said(run: Run, tmp_path: Path) -> None:
+    """A wish by a cost or accelerator that the default search did not choose by is named; no other wish, or search."""
+    default = small_search(tmp_path / "run", budget=30, cost_model="gemmini_40nm", algorithm="bilevel")
+    said = caveat(default, None, "min area_mm2 where pe_rows == 8 and perplexity <= 80 and heads == '1'")
+    assert "better designs by area_mm2, pe_rows:" in said
+    for wish in ("knee", "3", "min edp_js where perplexity <= baseline * 1.1 and layers < 3"):
+        assert caveat(default, wish) == ""
+    assert caveat(run, "min area_mm2") == ""
+
+
 def test_where_keeps_front_designs_in_their_order(run: Run) -> None:
     """A condition that all fulfil keeps the front as it is; one that none fulfils leaves nothing."""
     ids = run.front_ids()
@@ -54,7 +64,7 @@ def test_wishes_that_no_run_fulfils_are_refused(run: Run) -> None:
     """Ids beyond the run and conditions without a design are answered, not raised as bugs."""
     for wish, message in (
         ("120", "no design 120 here"),
-        ("min edp_js where area_mm2 < 0", "no feasible design fulfils 'area_mm2 < 0' and has a edp_js"),
+        ("min edp_js where area_mm2 < 0", "no feasible design in this record fulfils 'area_mm2 < 0' and has a edp_js"),
         ("cheapest", "expected 'knee', an id"),
     ):
         with pytest.raises(InputError, match=message):
@@ -71,7 +81,7 @@ def test_without_a_feasible_design_there_is_nothing_to_pick(hopeless: Run) -> No
     assert ids.tolist() == []
     with pytest.raises(InputError, match="no knee: none of the 60 designs evaluated is feasible"):
         pick_id(hopeless, "knee")
-    with pytest.raises(InputError, match="no feasible design has a edp_js"):
+    with pytest.raises(InputError, match="no feasible design in this record has a edp_js"):
         pick_id(hopeless, "min edp_js")
     assert pick_id(hopeless, "5") == 5
 

@@ -209,8 +209,8 @@ def test_picks_mean_what_they_say(wish: str, id_: int) -> None:
         ("min edp_js where area_mm2", "expected a comparison"),
         ("min dataflow", "min dataflow: expected a column of numbers"),
         ("min extrapolated", "min extrapolated: expected a column of numbers"),
-        ("min edp_js where area_mm2 > 9", "no feasible design fulfils 'area_mm2 > 9' and has a edp_js"),
-        ("min edp_js where area_mm2 > 3", "no feasible design fulfils 'area_mm2 > 3' and has a edp_js"),
+        ("min edp_js where area_mm2 > 9", "no feasible design in this record fulfils 'area_mm2 > 9' and has a edp_js"),
+        ("min edp_js where area_mm2 > 3", "no feasible design in this record fulfils 'area_mm2 > 3' and has a edp_js"),
     ],
 )
 def test_other_wishes_are_refused(wish: str, message: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from rich.console import Console
 import codesign
 from codesign import terminal
 from codesign.terminal import engineering, front_table, gain_line
+from tests.optimize.searches import small_search
+from tests.optimize.spaces import write_space
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +46,24 @@ def test_gains_say_both_ends(run: codesign.Run) -> None:
         assert f"{gain.factor:.2f}x" in line
         assert "95 % interval" in line
         assert f"{gain.factor_low:.2f}x if the predictions are too optimistic" in line
+
+
+def test_the_front_shows_the_designs_of_the_gains(run: codesign.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few rows are shown, those that the gains name are among them."""
+    console = Console(width=200, record=True, file=io.StringIO())
+    monkeypatch.setattr(terminal, "out", console)
+    terminal.print_run(run, rows=2)
+    first = {line.split()[0] for line in console.export_text().splitlines() if line.strip()}
+    assert {str(gain.id) for gain in run.gains()} <= first
+
+
+def test_an_infeasible_baseline_is_no_answer(tmp_path: Path) -> None:
+    """Where the baseline breaks a limit that nothing better keeps, it is said so, and not named as the best design."""
+    limit = {"[baseline.model]": "[limits]\nperplexity = { times_baseline = 0.9 }\n\n[baseline.model]"}
+    run = small_search(tmp_path / "run", space=write_space(tmp_path, limit), budget=60)
+    assert not run.evaluations.feasible[0]
+    gain = replace(run.gains()[0], id=0)
+    assert gain_line(run, gain).endswith("no design within the limits saves any")
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,13 @@ def export(
     formats: Annotated[str, typer.Option("--format", help="Comma-separated formats.")] = "json",
 ) -> None:
     """Write one design of a run, or all of it (optuna), in the words of other tools."""
-    from codesign.picks import export_run
+    from codesign import terminal
+    from codesign.picks import caveat, export_run
     from codesign.run import open_run
 
-    for path in export_run(open_run(run), pick, formats.split(","), to):
+    opened = open_run(run)
+    terminal.say(caveat(opened, pick))
+    for path in export_run(opened, pick, formats.split(","), to):
         typer.echo(path)
 
 

@@ -175,13 +175,16 @@ def front(
     """Print the Pareto front of a run, some of it, or one design; or the joint front of several runs."""
     from codesign import terminal
     from codesign.optimize.seeds import all_members
-    from codesign.picks import choose
+    from codesign.picks import caveat, choose
     from codesign.run import open_run
     from codesign.tables import front_record, front_table
 
     if as_json and as_csv:
         raise InputError("--json and --csv: expected one of them")
-    chosen = choose([open_run(run) for run in all_members(runs)], where, pick)
+    opened = [open_run(run) for run in all_members(runs)]
+    for run in opened:
+        terminal.say(caveat(run, where, pick))
+    chosen = choose(opened, where, pick)
     if as_json:
         print_json(front_record(chosen))
     elif as_csv:

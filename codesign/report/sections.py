@@ -70,7 +70,8 @@ def gains(summaries: Sequence[Summary], units: Units) -> str:
         if not summary.gains:
             parts.append(nothing_feasible(summary, units))
             continue
-        cards = "".join(_card(gain, quality) for gain in summary.gains)
+        within = bool(summary.run.judged.feasible[BASELINE])
+        cards = "".join(_card(gain, quality, within) for gain in summary.gains)
         parts.append(f'<div class="cards">{cards}</div><p class="note">{escape(extrapolation(summary))}</p>')
     if any(summary.gains for summary in summaries):
         parts.append(_GAINS_NOTE)
@@ -133,7 +134,7 @@ def _facts(summary: Summary, units: Units) -> list[tuple[str, str]]:
         ("Cost model", manifest.cost_model.name),
         ("Accuracy proxy", f"{manifest.proxy} ({manifest.quality})"),
         ("Scenario", f"{scenario.phase}, {scenario.sequence_length} tokens{target}, batch {scenario.batch}"),
-        ("Limits", limits(summary, units)),
+        ("Limits", limits(summary, units) + ("" if record.feasible[BASELINE] else "; the baseline is beyond them")),
         ("Fidelity of time", fidelity(summary)),
         ("Evaluated designs", f"{len(record):,} of {manifest.budget:,}, {feasible:,} feasible"),
         ("Front", f"{len(summary.front):,} designs over {_objectives(summary, units)}"),
@@ -158,12 +159,13 @@ def _objectives(summary: Summary, units: Units) -> str:
     return ", ".join(units[name].label for name in summary.run.space.objectives)
 
 
-def _card(gain: Gain, quality: str) -> str:
-    """Return one budget's gain as a card."""
+def _card(gain: Gain, quality: str, within: bool) -> str:
+    """Return one budget's gain as a card; `within`: the baseline keeps the limits."""
+    baseline = "the baseline itself" if within else "none within the limits saves EDP"
     interval = f"{percent(gain.change_low)} to {percent(gain.change_high)}"
     known = math.isfinite(gain.change_low)
     rows = [
-        ("Design", "the baseline itself" if gain.id == BASELINE else str(gain.id)),
+        ("Design", baseline if gain.id == BASELINE else str(gain.id)),
         (f"Predicted change of {quality}", percent(gain.change)),
         ("its 95 % interval", interval if known else "not known"),
         ("Gain if predictions are too optimistic", factor(gain.factor_low)),

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from codesign.terminal.numbers import engineering as engineering
+from codesign.terminal.progress import err
 from codesign.terminal.progress import search_progress as search_progress
 from codesign.terminal.progress import show_in_place as show_in_place
 from codesign.terminal.progress import training_progress as training_progress
@@ -48,17 +49,28 @@ def print_run(run: Run, rows: int = 24) -> None:
     if not len(ids):
         out.print("No design is feasible; the limits of the search space exclude all that were evaluated.")
         return
-    out.print(front_table(run, thin(ids.tolist(), rows)))
-    if len(ids) > rows:
-        out.print(f"{rows} of {len(ids)} front designs shown; all with: codesign front {run.directory} --csv")
+    gained = run.gains()
+    even = {*thin(ids.tolist(), rows), *(gain.id for gain in gained)}
+    shown = [id_ for id_ in ids.tolist() if id_ in even]
+    out.print(front_table(run, shown))
+    if len(ids) > len(shown):
+        out.print(f"{len(shown)} of {len(ids)} front designs shown; all with: codesign front {run.directory} --csv")
     if any(run.ties().values()):
         out.print("ties: neighbours in quality that differ by less than twice the standard error of their difference")
-    for gain in run.gains():
+    if not evaluations.feasible[0]:
+        out.print("The baseline is beyond the limits of the search space.")
+    for gain in gained:
         out.print(gain_line(run, gain))
     if bool(evaluations.extrapolated[[0, *ids]].any()):
         out.print(
             "* outside the sizes that the proxy was fitted on: the interval is a lower bound of the real uncertainty"
         )
+
+
+def say(text: str) -> None:
+    """Print what a user should know beside the answer, if anything, where it is not taken for a part of it."""
+    if text:
+        err.print(f"note: {text}")
 
 
 def thin(ids: Sequence[int], most: int) -> list[int]:
@@ -155,6 +167,8 @@ def _interval(low: float, high: float) -> str:
 
 def gain_line(run: Run, gain: Gain) -> str:
     """Say in one line what EDP was saved within a quality budget, and how sure that is."""
+    if gain.id == 0 and not run.judged.feasible[0]:
+        return f"EDP gain at +{gain.budget:.2%} {run.manifest.quality}: no design within the limits saves any"
     head = (
         f"EDP gain at +{gain.budget:.2%} {run.manifest.quality}: {gain.factor:.2f}x "
         f"(design {gain.id}, predicted {gain.change:+.2%}"
