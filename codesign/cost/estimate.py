@@ -160,7 +160,8 @@ def check_dataflows(accelerator: Accelerator, technology: Technology) -> None:
     missing = used - set(technology.dataflows)
     if missing:
         raise InputError(
-            f"accelerator.dataflow: the cost model declares {', '.join(technology.dataflows)}; got {', '.join(missing)}"
+            f"accelerator.dataflow: the cost model declares {', '.join(technology.dataflows)}; got "
+            f"{', '.join(sorted(missing))}; leave it out of the search space, or take another cost model"
         )
 
 

@@ -65,7 +65,7 @@ def own_batch(measured: int) -> int:
 
 
 class Bilevel:
-    """See the module. An `Algorithm`."""
+    """Shapes by expected improvement, each on all accelerators exactly; the default."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem, self.space = problem, problem.space
