@@ -41,8 +41,9 @@ class Status:
 
     @property
     def per_s(self) -> float | None:
-        """Evaluations a second over the last minute of the log; None where nothing runs or none was made."""
-        return self.event.evaluations_per_s if self.event and self.state == "running" else None
+        """Evaluations a second over the last minute of the log; None where none are made."""
+        searching = self.state == "running" and len(self.run.evaluations) < self.run.manifest.budget
+        return self.event.evaluations_per_s if self.event and searching else None
 
     @property
     def eta_s(self) -> float | None:

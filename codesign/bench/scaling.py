@@ -14,6 +14,7 @@ from codesign.bench import Figures
 from codesign.bench.scaling_model import Load, Overheads, Simulation, one_each, tenth_of_a_second
 from codesign.bench.scaling_parts import BATCH, Sleep, design_parts, design_seconds, elapsed, portion_overheads
 from codesign.cluster import connected
+from codesign.optimize.algorithms import DEFAULT_ALGORITHM
 from codesign.optimize.portions import portion_size
 from codesign.optimize.ray_pool import RayPool, RaySettings
 
@@ -25,6 +26,12 @@ LASTS = 5.0
 
 SPREAD = 0.2
 """Of the simulated evaluations: most take 0.8 to 1.25 times the mean."""
+
+ASKED = (DEFAULT_ALGORITHM, 1024)
+"""Algorithm and batch of the simulations."""
+
+OTHERS_ASKED = ((DEFAULT_ALGORITHM, 32), (DEFAULT_ALGORITHM, 256), ("nsga2", 100))
+"""Those that are timed besides."""
 
 POLICIES = {"one a call": one_each, "0.1 s": tenth_of_a_second, "0.1 s, longer for many workers": portion_size}
 
@@ -42,9 +49,13 @@ def run() -> Figures:
     parts = design_parts()
     batched = {line["what"]: line["ms"] / 1e3 for line in parts if line["batch"] == BATCH}
     cost = batched["cost"] + batched["record"]
-    overheads = Overheads(**portion, ask=max(design_seconds() - cost, 0.0), cost=cost)
+    asks = {asked: max(design_seconds(*asked) - cost, 0.0) for asked in (ASKED, *OTHERS_ASKED)}
+    overheads = Overheads(**portion, ask=asks[ASKED], cost=cost)
     told = [{"figure": "overhead", "what": name, "ms": 1e3 * value} for name, value in asdict(overheads).items()]
-    return [*told, *parts, *real, *ceilings(overheads), *simulated(overheads), *batches(overheads)]
+    told += [
+        {"figure": "ask", "algorithm": name, "batch": batch, "ms": 1e3 * value} for (name, batch), value in asks.items()
+    ]
+    return [*told, *parts, *real, *ceilings(overheads, asks), *simulated(overheads), *batches(overheads)]
 
 
 def measured(workers: int, where: str) -> Figures:
@@ -67,11 +78,13 @@ def measured(workers: int, where: str) -> Figures:
     return found
 
 
-def ceilings(overheads: Overheads) -> Figures:
-    """Return how many evaluations a second the driver can do at most, by the evaluations of a portion."""
+def ceilings(overheads: Overheads, asks: dict[tuple[str, int], float]) -> Figures:
+    """Return how many evaluations a second the driver can do at most, by who asks and the evaluations of a portion."""
     portion = overheads.send + overheads.receive
     return [
-        {"figure": "ceiling", "portion": count, "throughput": 1 / (overheads.ask + overheads.cost + portion / count)}
+        {"figure": "ceiling", "algorithm": name, "batch": batch, "portion": count}
+        | {"throughput": 1 / (ask + overheads.cost + portion / count)}
+        for (name, batch), ask in asks.items()
         for count in (1, 10, 100, 1000)
     ]
 
