@@ -83,7 +83,7 @@ def test_the_benchmark_measures_and_simulates(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(scaling_parts, "TRIPS", 20)
     figures = run_bench("scaling", None)
     assert {line["figure"] for line in figures} == {
-        *("overhead", "design", "measured", "ceiling", "simulated", "batch"),
+        *("overhead", "ask", "design", "measured", "ceiling", "simulated", "batch"),
     }
     measured = [line for line in figures if line["figure"] == "measured"]
     assert {(line["where"], line["workers"]) for line in measured} == {
