@@ -67,7 +67,7 @@ def search(
     patience: Annotated[
         int | None, typer.Option(help="Stop when the hypervolume hardly grows over so many evaluations.")
     ] = None,
-    plateau: Annotated[float, typer.Option(help="Hardly: by less than this share.")] = 0.001,
+    plateau: Annotated[float | None, typer.Option(help="Hardly: by less than this share [default: 0.001].")] = None,
     warm_start: Annotated[
         list[str] | None, typer.Option(help="An earlier run, whose best designs are evaluated first; repeatable.")
     ] = None,

@@ -40,6 +40,8 @@ class Where:
     """Seconds without any worker after which the search gives up."""
 
     def __post_init__(self) -> None:
+        if self.ray is not None and not self.ray.strip():
+            raise InputError(f"ray: expected 'local', 'auto' or the address of a running cluster, got {self.ray!r}")
         if self.workers is not None and self.workers < 1:
             raise InputError(f"workers: expected at least 1, got {self.workers}")
         if not 0 <= self.gpus < np.inf:

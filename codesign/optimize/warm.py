@@ -30,8 +30,10 @@ def warm_start(directories: Sequence[str | Path], space: SearchSpace, most: int)
 
     Raises:
         RunError: no run there.
-        InputError: the space can express none of them; says why.
+        InputError: the space can express none of them, says why; or text instead of a list.
     """
+    if isinstance(directories, str):
+        raise InputError(f"warm start: expected a list of runs, got the text {directories!r}")
     earlier = [runs.open_run(directory) for directory in directories]
     found: dict[bytes, list[int]] = {}
     baseline, left_out, why = keys(space.encode(space.baseline))[0], 0, "no design of theirs is feasible"

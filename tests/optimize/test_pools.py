@@ -104,6 +104,7 @@ def test_a_fast_proxy_is_timed_in_a_batch() -> None:
 @pytest.mark.parametrize(
     ("wish", "message"),
     [
+        ({"ray": ""}, "ray: expected 'local', 'auto' or the address of a running cluster, got ''"),
         ({"workers": 0}, "workers: expected at least 1, got 0"),
         ({"ray": "local", "gpus": -1.0}, "gpus: expected a share"),
         ({"ray": "local", "gpus": float("inf")}, "gpus: expected a share"),
