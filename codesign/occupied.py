@@ -24,6 +24,21 @@ def check_continuable(directory: Path, manifest: Manifest) -> None:
         )
 
 
+def refuse_taken(directory: Path, manifest: Manifest) -> None:
+    """Refuse a place that cannot take a new run; nothing is made there.
+
+    Raises:
+        RunError: it is a file, holds something, or cannot be read.
+    """
+    try:
+        if directory.is_dir():
+            refuse_occupied(directory, manifest)
+        elif directory.exists():
+            raise RunError(f"{directory}: expected a new directory for the run; it is a file")
+    except OSError as error:
+        raise RunError(f"{directory}: cannot be read: {error.strerror}") from error
+
+
 def refuse_occupied(directory: Path, manifest: Manifest) -> None:
     """Refuse a directory that holds more than what a start leaves that was stopped before run.json was whole.
 

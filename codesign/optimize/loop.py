@@ -32,7 +32,7 @@ from codesign.optimize.replay import check_budget, check_same_answers, check_sam
 from codesign.optimize.screening import NO_SCREEN
 from codesign.optimize.steps import Progress as Progress
 from codesign.optimize.steps import Watcher as Watcher
-from codesign.remote.copies import directory_of, fetched
+from codesign.remote.copies import directory_of, fetched, is_url
 from codesign.run import Manifest, Run
 from codesign.run_log import logged
 from codesign.space_file import ScenarioFile, in_scenario, read_space
@@ -137,12 +137,15 @@ def search(
         stop=stop,
         warm_start=warm.warm_start(warm_start, space_in_use, population - 1) if warm_start else None,
     )
-    steps.prepared(manifest, evaluator)  # what is refused must not leave a directory
-    place = directory_of(directory) if directory else new_directory(Path("runs"), manifest)
-    runs.create(place, manifest)
+    steps.prepared(manifest, evaluator)
+    if directory and not is_url(directory):
+        runs.refuse_taken(Path(directory), manifest)  # before workers are looked for
     name = found.name if proxy is None or isinstance(proxy, str) else None
-    with record.writing(place), logged(place, watch or _nobody) as seen, _pool(where, evaluator, name, notice) as pool:
-        return steps.to_the_end(runs.open_run(place), Measuring(evaluator, quality, pool, order == "ordered"), seen)
+    with _pool(where, evaluator, name, notice) as pool:  # before the directory: what is refused must not leave one
+        place = directory_of(directory) if directory else new_directory(Path("runs"), manifest)
+        runs.create(place, manifest)
+        with record.writing(place), logged(place, watch or _nobody) as seen:
+            return steps.to_the_end(runs.open_run(place), Measuring(evaluator, quality, pool, order == "ordered"), seen)
 
 
 def resume(
@@ -179,24 +182,22 @@ def resume(
     opened = runs.grown(empty, reader)
     if fork is None:
         runs.check_continuable(opened.directory, opened.manifest)
+    _wanted(opened, budget, patience, plateau)  # before anything is measured or forked
     found = cached(same_proxy(opened, proxy), cache_directory(cache))
     evaluator = make_evaluator(opened.space, opened.technology, found, opened.manifest.fidelity)
     check_same_answers(opened, evaluator)
-    if fork is not None:
-        opened, reader = runs.begun(_forked(opened, directory_of(fork)).directory)
     name = found.name if proxy is None or isinstance(proxy, str) else None
-    with (
-        record.writing(opened.directory),
-        logged(opened.directory, watch or _nobody) as seen,
-        _pool(where, evaluator, name, notice) as pool,
-    ):
-        opened = runs.grown(opened, reader)  # again: another process may have written to it in the meantime
-        wanted = _wanted(opened, budget, patience, plateau)
-        check_same_code(replace(opened, manifest=wanted))
-        if wanted != opened.manifest:
-            runs.write_manifest(opened.directory, wanted)
-        measuring = Measuring(evaluator, wanted.quality, pool, wanted.order == "ordered")
-        return steps.to_the_end(replace(opened, manifest=wanted), measuring, seen)
+    with _pool(where, evaluator, name, notice) as pool:  # before the fork: what is refused must not leave one
+        if fork is not None:
+            opened, reader = runs.begun(_forked(opened, directory_of(fork)).directory)
+        with record.writing(opened.directory), logged(opened.directory, watch or _nobody) as seen:
+            opened = runs.grown(opened, reader)  # again: another process may have written to it in the meantime
+            wanted = _wanted(opened, budget, patience, plateau)
+            check_same_code(replace(opened, manifest=wanted))
+            if wanted != opened.manifest:
+                runs.write_manifest(opened.directory, wanted)
+            measuring = Measuring(evaluator, wanted.quality, pool, wanted.order == "ordered")
+            return steps.to_the_end(replace(opened, manifest=wanted), measuring, seen)
 
 
 @contextmanager

@@ -6,21 +6,24 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+import codesign
 from codesign.accuracy import Quality
 from codesign.accuracy.proxy import resolve
 from codesign.cluster import NoClusterError
 from codesign.design import ModelShape
-from codesign.errors import InputError
+from codesign.errors import InputError, RunError
 from codesign.optimize import pools
 from codesign.optimize.pool import InProcess
 from codesign.optimize.pools import Where, opened, seconds_each
 
 from .pools import all_answers, plain, shapes
+from .searches import small_search
 from .spaces import tiny
 
 BASELINE = tiny().baseline.shape
@@ -65,6 +68,22 @@ def test_auto_falls_back_with_one_notice(monkeypatch: pytest.MonkeyPatch) -> Non
         with pytest.raises(NoClusterError, match="no cluster at"):  # noqa: SIM117
             with opened(where, resolve(plain), None, BASELINE):
                 pass
+
+
+def test_a_search_without_its_workers_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where no cluster answers there is no new run, nor a fork: the name is free for the corrected command."""
+    monkeypatch.setattr(pools, "connected", nothing)
+    monkeypatch.chdir(tmp_path)
+    for place in (tmp_path / "run", None, f"file://{tmp_path}/store"):
+        with pytest.raises(NoClusterError):
+            codesign.search("tiny", "unit", directory=place, where=Where("head:6379"))
+    assert not list(tmp_path.iterdir())
+    small_search(tmp_path / "run", budget=20)
+    with pytest.raises(NoClusterError):
+        codesign.resume(tmp_path / "run", fork=tmp_path / "fork", where=Where("head:6379"))
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    with pytest.raises(RunError, match="already holds"):  # said without waiting for workers
+        small_search(tmp_path / "run", budget=20, where=Where("head:6379"))
 
 
 def test_auto_measures_fast_proxies_here(monkeypatch: pytest.MonkeyPatch) -> None:
