@@ -82,7 +82,7 @@ def opened(
         return
     with ExitStack() as stack:
         try:
-            stack.enter_context(connected(where.address, where.workers))
+            cluster = stack.enter_context(connected(where.address, where.workers))
         except NoClusterError as error:
             if where.address != "auto":
                 raise
@@ -99,6 +99,7 @@ def opened(
         settings = RaySettings(where.workers, where.gpus, where.patience)
         pool = RayPool(proxy if name is None else name, settings, notice)
         stack.callback(pool.close)
+        notice(f"measuring on the Ray cluster at {cluster}, workers: {pool.size}")
         yield pool
 
 

@@ -36,16 +36,16 @@ def slow(shape: ModelShape) -> Quality:
 
 
 @contextmanager
-def nothing(address: str, cpus: int | None = None) -> Iterator[None]:
+def nothing(address: str, cpus: int | None = None) -> Iterator[str]:
     """No cluster."""
     raise NoClusterError(f"no cluster at {address}")
-    yield
+    yield address
 
 
 @contextmanager
-def anything(address: str, cpus: int | None = None) -> Iterator[None]:
+def anything(address: str, cpus: int | None = None) -> Iterator[str]:
     """Some cluster."""
-    yield
+    yield "head:6379"
 
 
 def test_a_search_measures_here_unless_it_is_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +87,7 @@ def test_a_search_without_its_workers_leaves_nothing(monkeypatch: pytest.MonkeyP
 
 
 def test_auto_measures_fast_proxies_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Below a millisecond workers gain nothing, and that is said; a slow proxy gets them."""
+    """Below a millisecond workers gain nothing, and that is said; a slow proxy gets them, and it is said which."""
     monkeypatch.setattr(pools, "connected", anything)
     notices: list[str] = []
     with opened(Where("auto"), resolve(plain), None, BASELINE, notices.append) as pool:
@@ -104,8 +104,10 @@ def test_auto_measures_fast_proxies_here(monkeypatch: pytest.MonkeyPatch) -> Non
     stand_in = ModuleType("ray_pool")
     vars(stand_in).update(RayPool=Workers, RaySettings=lambda *wishes: wishes)
     monkeypatch.setitem(sys.modules, "codesign.optimize.ray_pool", stand_in)
-    with opened(Where("auto", 3, 0.5), resolve(slow), "mine:slow", BASELINE) as pool:
+    notices.clear()
+    with opened(Where("auto", 3, 0.5), resolve(slow), "mine:slow", BASELINE, notices.append) as pool:
         all_answers(pool, len(pool.submit(shapes(5))))
+    assert notices == ["measuring on the Ray cluster at head:6379, workers: 1"]
     assert started == [("mine:slow", (3, 0.5, 600.0))]
 
 
