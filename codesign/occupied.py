@@ -48,10 +48,21 @@ def refuse_occupied(directory: Path, manifest: Manifest) -> None:
     """
     if (directory / MANIFEST).exists():
         raise RunError(_explain_occupied(directory, manifest))
-    for path in directory.iterdir():
+    if name := held(directory):
+        raise RunError(f"{directory}: expected a new or empty directory for the run; it holds {name}")
+
+
+def held(directory: Path) -> str:
+    """Return the name of something in a directory that no start left which was stopped too early; empty if none is.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    for path in sorted(directory.iterdir()):
         abandoned = path.name in (TEMPORARY, ORIGIN) or (path.name == EVALUATIONS and not path.stat().st_size)
         if not abandoned:
-            raise RunError(f"{directory}: expected a new or empty directory for the run; it holds {path.name}")
+            return path.name
+    return ""
 
 
 def _explain_occupied(directory: Path, wanted: Manifest) -> str:

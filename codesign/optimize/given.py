@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from numbers import Real
 from typing import Any
@@ -58,6 +59,7 @@ def stop_rule(patience: Any, plateau: Any, kept: Stop | None = None) -> Stop | N
         raise InputError(f"plateau: expected a patience with it, got a plateau of {plateau} alone; give --patience N")
     if plateau is None:
         return Stop(patience=patience, plateau=kept.plateau if kept else DEFAULT_PLATEAU)
-    if not isinstance(plateau, Real) or not 0 <= plateau < 1:
+    share = float(plateau) if isinstance(plateau, Real) else math.nan
+    if not 0 <= share < 1:
         raise InputError(f"plateau: expected a share of the hypervolume, at least 0 and below 1, got {plateau!r}")
-    return Stop(patience=patience, plateau=float(plateau))
+    return Stop(patience=patience, plateau=share)
