@@ -25,8 +25,8 @@ class NoClusterError(InputError):
 
 
 @contextmanager
-def connected(address: str, cpus: int | None = None) -> Iterator[None]:
-    """Be connected to a Ray cluster; a connection that is there already is used, and left as it is.
+def connected(address: str, cpus: int | None = None) -> Iterator[str]:
+    """Be connected to a Ray cluster, and yield its HOST:PORT; a connection that is there already is used and left.
 
     Args:
         address: see above.
@@ -41,7 +41,7 @@ def connected(address: str, cpus: int | None = None) -> Iterator[None]:
     except ModuleNotFoundError:
         raise NoClusterError('the package ray is not installed; python -m pip install "ray[train]"') from None
     if ray.is_initialized():
-        yield
+        yield ray.get_runtime_context().gcs_address
         return
     listens = _check_listening(os.environ.get("RAY_ADDRESS", "") if address == "auto" else address)
     _keep_quiet()
@@ -51,7 +51,7 @@ def connected(address: str, cpus: int | None = None) -> Iterator[None]:
     except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
         raise _refusal(address, error, listens) from None
     try:
-        yield
+        yield ray.get_runtime_context().gcs_address
     finally:
         ray.shutdown()
 
@@ -89,5 +89,11 @@ def _refusal(address: str, error: Exception, listens: bool) -> InputError:
             f"ray: what listens at {address!r} does not let this process in; expected a Ray cluster and its token "
             f"(RAY_AUTH_MODE, RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH, the same everywhere): {error}"
         )
+    if address == "auto":
+        named = os.environ.get("RAY_ADDRESS")
+        where = (
+            f"at RAY_ADDRESS, which is {named!r}: {error}" if named else "on this machine, and RAY_ADDRESS names none"
+        )
+        return NoClusterError(f"ray: no cluster runs {where}")
     expected = "'local', 'auto' or the address of a running cluster"
     return NoClusterError(f"ray: expected {expected}, got {address!r}: {error}")

@@ -18,6 +18,7 @@ from codesign.cost.technology import Technology, check
 from codesign.errors import RunError
 from codesign.files import Document, convert, parse
 from codesign.journal import MANIFEST as MANIFEST
+from codesign.members import inside
 from codesign.space import SearchSpace
 from codesign.space_file import ScenarioFile, in_scenario, parse_space
 
@@ -134,6 +135,11 @@ def read_manifest(directory: Path) -> Manifest:
     try:
         raw = msgspec.json.decode(path.read_bytes())
     except FileNotFoundError:
+        if several := inside(directory):
+            names = ", ".join(path.name for path in several)
+            raise RunError(
+                f"{directory}: expected one run, got those of several seeds: {names}; name one: {several[0]}"
+            ) from None
         raise RunError(
             f"{directory}: no run here (no {MANIFEST}); make one with: codesign search SPACE COST --run {directory}"
         ) from None

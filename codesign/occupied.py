@@ -24,6 +24,21 @@ def check_continuable(directory: Path, manifest: Manifest) -> None:
         )
 
 
+def refuse_taken(directory: Path, manifest: Manifest) -> None:
+    """Refuse a place that cannot take a new run; nothing is made there.
+
+    Raises:
+        RunError: it is a file, holds something, or cannot be read.
+    """
+    try:
+        if directory.is_dir():
+            refuse_occupied(directory, manifest)
+        elif directory.exists():
+            raise RunError(f"{directory}: expected a new directory for the run; it is a file")
+    except OSError as error:
+        raise RunError(f"{directory}: cannot be read: {error.strerror}") from error
+
+
 def refuse_occupied(directory: Path, manifest: Manifest) -> None:
     """Refuse a directory that holds more than what a start leaves that was stopped before run.json was whole.
 
@@ -33,10 +48,21 @@ def refuse_occupied(directory: Path, manifest: Manifest) -> None:
     """
     if (directory / MANIFEST).exists():
         raise RunError(_explain_occupied(directory, manifest))
-    for path in directory.iterdir():
+    if name := held(directory):
+        raise RunError(f"{directory}: expected a new or empty directory for the run; it holds {name}")
+
+
+def held(directory: Path) -> str:
+    """Return the name of something in a directory that no start left which was stopped too early; empty if none is.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    for path in sorted(directory.iterdir()):
         abandoned = path.name in (TEMPORARY, ORIGIN) or (path.name == EVALUATIONS and not path.stat().st_size)
         if not abandoned:
-            raise RunError(f"{directory}: expected a new or empty directory for the run; it holds {path.name}")
+            return path.name
+    return ""
 
 
 def _explain_occupied(directory: Path, wanted: Manifest) -> str:

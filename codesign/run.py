@@ -37,6 +37,7 @@ from codesign.manifest import versions as versions
 from codesign.manifest import write_manifest as write_manifest
 from codesign.occupied import check_continuable as check_continuable
 from codesign.occupied import refuse_occupied
+from codesign.occupied import refuse_taken as refuse_taken
 from codesign.record import Asks
 from codesign.record_columns import Reader
 from codesign.remeasured import Remeasured
@@ -196,11 +197,9 @@ def create(directory: Path, manifest: Manifest) -> Run:
     Raises:
         RunError: the directory holds something already, or cannot be written.
     """
-    if directory.exists() and not directory.is_dir():
-        raise RunError(f"{directory}: expected a new directory for the run; it is a file")
+    refuse_taken(directory, manifest)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        refuse_occupied(directory, manifest)
         for parent in directory.parents[:2]:  # runs/ may be as new as the directory in it
             journal.settle(parent)
         (directory / record.EVALUATIONS).touch()

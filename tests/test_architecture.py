@@ -25,6 +25,7 @@ LAYERS = (
         "journal",
         "remote",
         "manifest",
+        "members",
         "occupied",
         "record",
         "record_columns",

@@ -56,6 +56,19 @@ def test_a_refused_token_is_told() -> None:
     assert isinstance(cluster._refusal("auto", lost, listens=False), NoClusterError)
 
 
+def test_auto_says_what_it_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no cluster is found nobody is told to say 'auto', which was said; a name in the environment is named."""
+    lost = ConnectionError("Could not find any running Ray instance.")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert str(cluster._refusal("auto", lost, listens=False)) == (
+        "ray: no cluster runs on this machine, and RAY_ADDRESS names none"
+    )
+    monkeypatch.setenv("RAY_ADDRESS", "nonsense")
+    assert "no cluster runs at RAY_ADDRESS, which is 'nonsense': Could" in str(
+        cluster._refusal("auto", lost, listens=False)
+    )
+
+
 CHILD = """
 import sys
 from codesign.cluster import connected

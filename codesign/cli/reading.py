@@ -43,7 +43,7 @@ def fit(
 ) -> None:
     """Fit a surrogate to the shapes that runs have measured; --proxy fitted:FILE then predicts by it."""
     from codesign import fitting
-    from codesign.optimize.seeds import all_members
+    from codesign.members import all_members
     from codesign.run import open_run
 
     outcome = fitting.fit_runs([open_run(run) for run in all_members(runs)], output, method.value, columns.value)
@@ -60,7 +60,7 @@ def report(
     output: Annotated[Path, typer.Option("-o", "--output", help="The page to write.")] = Path("report.html"),
 ) -> None:
     """Write one interactive HTML page about runs; it needs no network."""
-    from codesign.optimize.seeds import all_members
+    from codesign.members import all_members
     from codesign.report import write_report
     from codesign.run import open_run
 

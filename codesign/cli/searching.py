@@ -67,7 +67,7 @@ def search(
     patience: Annotated[
         int | None, typer.Option(help="Stop when the hypervolume hardly grows over so many evaluations.")
     ] = None,
-    plateau: Annotated[float, typer.Option(help="Hardly: by less than this share.")] = 0.001,
+    plateau: Annotated[float | None, typer.Option(help="Hardly: by less than this share [default: 0.001].")] = None,
     warm_start: Annotated[
         list[str] | None, typer.Option(help="An earlier run, whose best designs are evaluated first; repeatable.")
     ] = None,
@@ -139,10 +139,11 @@ def resume(
     """Continue an interrupted run, or extend a finished one; the record is that of an undisturbed search."""
     from codesign import terminal
     from codesign.interruption import interruptible
+    from codesign.members import members
     from codesign.optimize import seeds as several
     from codesign.optimize.pools import Where
 
-    places = several.members(run)
+    places = members(run)
     if fork is not None and len(places) > 1:
         raise InputError(f"{run}: --fork: expected one run, got {len(places)}; fork them one by one")
     options: dict[str, Any] = {
@@ -174,7 +175,7 @@ def front(
 ) -> None:
     """Print the Pareto front of a run, some of it, or one design; or the joint front of several runs."""
     from codesign import terminal
-    from codesign.optimize.seeds import all_members
+    from codesign.members import all_members
     from codesign.picks import caveat, choose
     from codesign.run import open_run
     from codesign.tables import front_record, front_table

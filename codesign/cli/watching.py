@@ -22,7 +22,7 @@ def status(
 ) -> None:
     """Say how far a search is, from any terminal or machine that sees its directory; it is not disturbed."""
     from codesign import terminal
-    from codesign.optimize.seeds import members
+    from codesign.members import members
     from codesign.status import as_lines, as_record, follow
 
     places = members(run)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -245,6 +245,8 @@ def _valid(extents: IntArray, accelerator: Accelerator, technology: Technology) 
 def _check(technology: Technology, options: Options) -> None:
     if options.objective not in (*OBJECTIVES, "hull"):
         raise unknown_name("objective", options.objective, OBJECTIVES)
+    if options.fidelity not in get_args(Fidelity):
+        raise unknown_name("fidelity", options.fidelity, get_args(Fidelity))
     if options.fidelity == "calibrated" and technology.calibration is None:
         raise InputError(
             f"fidelity calibrated: expected a cost model with a table [calibration], got {technology.description!r}; "

@@ -36,18 +36,16 @@ def divided(where: Where, at_once: int) -> Iterator[Where]:
         return
     with ExitStack() as stack:
         try:
-            stack.enter_context(connected(where.address, where.workers))
+            cluster = stack.enter_context(connected(where.address, where.workers))
         except NoClusterError:
             if where.address != "auto":
                 raise
             yield where  # each search falls back by itself, and says so
             return
-        import ray
-
         from codesign.optimize.ray_cluster import resources
 
         workers = where.workers or int(resources().get("CPU", 1))
-        address = ray.get_runtime_context().gcs_address if where.address == "local" else where.address
+        address = cluster if where.address == "local" else where.address
         yield replace(where, ray=address, workers=max(1, workers // at_once))
 
 

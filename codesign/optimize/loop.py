@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
+from typing import Any, Literal, get_args
 
 from codesign import __version__, files, record
 from codesign import manifest as manifests
@@ -21,10 +19,11 @@ from codesign.cost.prepare import Fidelity
 from codesign.errors import InputError, RunError
 from codesign.evaluation import Evaluator, make_evaluator
 from codesign.files import Document
-from codesign.manifest import Fork, Stop
+from codesign.manifest import Fork
 from codesign.optimize import steps, warm
 from codesign.optimize.algorithms import DEFAULT_ALGORITHM, default_batch, default_budget, default_population
 from codesign.optimize.cached_pool import CachedPool
+from codesign.optimize.given import check_known, stop_rule, whole
 from codesign.optimize.measuring import Measuring
 from codesign.optimize.pool import Pool
 from codesign.optimize.pools import Where
@@ -33,14 +32,10 @@ from codesign.optimize.replay import check_budget, check_same_answers, check_sam
 from codesign.optimize.screening import NO_SCREEN
 from codesign.optimize.steps import Progress as Progress
 from codesign.optimize.steps import Watcher as Watcher
-from codesign.remote.copies import directory_of, fetched
+from codesign.remote.copies import directory_of, fetched, is_url
 from codesign.run import Manifest, Run
 from codesign.run_log import logged
 from codesign.space_file import ScenarioFile, in_scenario, read_space
-
-DEFAULT_PLATEAU = 1e-3
-"""Share by which the hypervolume has to grow over the patience of a search that has one."""
-
 
 HERE = Where()
 """Quality is measured in this process."""
@@ -68,7 +63,7 @@ def search(
     batch: int | None = None,
     seed: int = 0,
     patience: int | None = None,
-    plateau: float = DEFAULT_PLATEAU,
+    plateau: float | None = None,
     warm_start: Sequence[str | Path] = (),
     directory: str | Path | None = None,
     cache: str | Path | None = None,
@@ -95,7 +90,7 @@ def search(
             by the default algorithm. With 1, each design learns from all before it.
         seed: the search is a function of its inputs and this number.
         patience: stop when the hypervolume of the front has hardly grown over so many evaluations; never if absent.
-        plateau: what is hardly: by less than this share.
+        plateau: what is hardly: by less than this share, below 1; a thousandth if absent. Only with a patience.
         warm_start: directories of earlier runs, whose best designs are evaluated right after the baseline.
         directory: or URL (s3://bucket/run) where the run is recorded; a new directory under runs/ if absent.
         cache: directory of answers that runs share, or "none"; if absent $CODESIGN_CACHE, else the user's cache.
@@ -108,11 +103,11 @@ def search(
     Raises:
         CodesignError: whatever the user can mend, said plainly.
     """
-    population = default_population(algorithm) if population is None else population
-    batch = default_batch(algorithm, population) if batch is None else batch
-    budget = default_budget(algorithm) if budget is None else budget
-    at_once = 1 if batch is None else batch
-    _check_numbers(budget=(budget, 1), population=(population, 2), batch=(at_once, 1), seed=(seed, 0))
+    population = default_population(algorithm) if population is None else whole("population", population, 2)
+    batch = default_batch(algorithm, population) if batch is None else whole("batch", batch, 1)
+    budget = default_budget(algorithm) if budget is None else whole("budget", budget, 1)
+    seed, stop = whole("seed", seed, 0), stop_rule(patience, plateau)
+    check_known("order", order, get_args(Order))
     space_document, cost_document = read_space(space), technologies.read(cost_model)
     scenario_document = None if scenario is None else _read_scenario(Path(scenario))
     space_in_use = space_document.content
@@ -139,15 +134,18 @@ def search(
         budget=budget,
         batch=batch,
         order=order,
-        stop=stop_rule(patience, plateau),
+        stop=stop,
         warm_start=warm.warm_start(warm_start, space_in_use, population - 1) if warm_start else None,
     )
-    steps.prepared(manifest, evaluator)  # what is refused must not leave a directory
-    place = directory_of(directory) if directory else new_directory(Path("runs"), manifest)
-    runs.create(place, manifest)
+    steps.prepared(manifest, evaluator)
+    if directory and not is_url(directory):
+        runs.refuse_taken(Path(directory), manifest)  # before workers are looked for
     name = found.name if proxy is None or isinstance(proxy, str) else None
-    with record.writing(place), logged(place, watch or _nobody) as seen, _pool(where, evaluator, name, notice) as pool:
-        return steps.to_the_end(runs.open_run(place), Measuring(evaluator, quality, pool, order == "ordered"), seen)
+    with _pool(where, evaluator, name, notice) as pool:  # before the directory: what is refused must not leave one
+        place = directory_of(directory) if directory else new_directory(Path("runs"), manifest)
+        runs.create(place, manifest)
+        with record.writing(place), logged(place, watch or _nobody) as seen:
+            return steps.to_the_end(runs.open_run(place), Measuring(evaluator, quality, pool, order == "ordered"), seen)
 
 
 def resume(
@@ -184,24 +182,22 @@ def resume(
     opened = runs.grown(empty, reader)
     if fork is None:
         runs.check_continuable(opened.directory, opened.manifest)
+    _wanted(opened, budget, patience, plateau)  # before anything is measured or forked
     found = cached(same_proxy(opened, proxy), cache_directory(cache))
     evaluator = make_evaluator(opened.space, opened.technology, found, opened.manifest.fidelity)
     check_same_answers(opened, evaluator)
-    if fork is not None:
-        opened, reader = runs.begun(_forked(opened, directory_of(fork)).directory)
     name = found.name if proxy is None or isinstance(proxy, str) else None
-    with (
-        record.writing(opened.directory),
-        logged(opened.directory, watch or _nobody) as seen,
-        _pool(where, evaluator, name, notice) as pool,
-    ):
-        opened = runs.grown(opened, reader)  # again: another process may have written to it in the meantime
-        wanted = _wanted(opened, budget, patience, plateau)
-        check_same_code(replace(opened, manifest=wanted))
-        if wanted != opened.manifest:
-            runs.write_manifest(opened.directory, wanted)
-        measuring = Measuring(evaluator, wanted.quality, pool, wanted.order == "ordered")
-        return steps.to_the_end(replace(opened, manifest=wanted), measuring, seen)
+    with _pool(where, evaluator, name, notice) as pool:  # before the fork: what is refused must not leave one
+        if fork is not None:
+            opened, reader = runs.begun(_forked(opened, directory_of(fork)).directory)
+        with record.writing(opened.directory), logged(opened.directory, watch or _nobody) as seen:
+            opened = runs.grown(opened, reader)  # again: another process may have written to it in the meantime
+            wanted = _wanted(opened, budget, patience, plateau)
+            check_same_code(replace(opened, manifest=wanted))
+            if wanted != opened.manifest:
+                runs.write_manifest(opened.directory, wanted)
+            measuring = Measuring(evaluator, wanted.quality, pool, wanted.order == "ordered")
+            return steps.to_the_end(replace(opened, manifest=wanted), measuring, seen)
 
 
 @contextmanager
@@ -247,34 +243,13 @@ def new_directory(parent: Path, manifest: Manifest) -> Path:
     return directory
 
 
-def stop_rule(patience: int | None, plateau: float) -> Stop | None:
-    """Return when to stop before the budget is used; None for never.
-
-    Raises:
-        InputError: a number that makes no sense.
-    """
-    if not patience:
-        return None
-    if patience < 0 or not 0 <= plateau < np.inf:
-        raise InputError(f"patience and plateau: expected numbers that are not negative, got {patience} and {plateau}")
-    return Stop(patience=patience, plateau=plateau)
-
-
-def _check_numbers(**given: tuple[int, int]) -> None:
-    for name, (value, least) in given.items():
-        if value < least:
-            raise InputError(f"{name}: expected at least {least}, got {value}")
-
-
 def _wanted(run: Run, budget: int | None, patience: int | None, plateau: float | None) -> Manifest:
     """Return the manifest with what the user wants changed."""
-    manifest, stop = run.manifest, run.manifest.stop
+    manifest = run.manifest
     if budget is not None:
+        budget = whole("budget", budget, 1)
         check_budget(run, budget)
-    if plateau is not None and patience is None and stop is None:
-        raise InputError(f"{run.directory}: plateau: expected a patience with it; the run was started with none")
-    kept_patience, kept_plateau = (stop.patience, stop.plateau) if stop else (None, DEFAULT_PLATEAU)
-    rule = stop_rule(kept_patience if patience is None else patience, kept_plateau if plateau is None else plateau)
+    rule = stop_rule(patience, plateau, manifest.stop)
     return manifest.changed(budget=manifest.budget if budget is None else budget, stop=rule)
 
 

@@ -40,6 +40,8 @@ class Where:
     """Seconds without any worker after which the search gives up."""
 
     def __post_init__(self) -> None:
+        if self.ray is not None and not self.ray.strip():
+            raise InputError(f"ray: expected 'local', 'auto' or the address of a running cluster, got {self.ray!r}")
         if self.workers is not None and self.workers < 1:
             raise InputError(f"workers: expected at least 1, got {self.workers}")
         if not 0 <= self.gpus < np.inf:
@@ -80,7 +82,7 @@ def opened(
         return
     with ExitStack() as stack:
         try:
-            stack.enter_context(connected(where.address, where.workers))
+            cluster = stack.enter_context(connected(where.address, where.workers))
         except NoClusterError as error:
             if where.address != "auto":
                 raise
@@ -97,6 +99,7 @@ def opened(
         settings = RaySettings(where.workers, where.gpus, where.patience)
         pool = RayPool(proxy if name is None else name, settings, notice)
         stack.callback(pool.close)
+        notice(f"measuring on the Ray cluster at {cluster}, workers: {pool.size}")
         yield pool
 
 

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from codesign import run as runs
-from codesign.errors import InputError
-from codesign.manifest import MANIFEST
+from codesign.errors import InputError, RunError
+from codesign.members import MEMBER
+from codesign.occupied import held
 from codesign.optimize import beside, loop
+from codesign.optimize.given import whole
 from codesign.optimize.pools import Where
 from codesign.optimize.steps import Progress, Watcher
 from codesign.remote.copies import is_url
 from codesign.run import Run, open_run
-
-MEMBER = "seed-{:03d}"
 
 
 def search(
@@ -47,28 +47,45 @@ def search(
         options: as there.
 
     Raises:
-        CodesignError: as there.
+        CodesignError: as there; or the directory holds something.
     """
-    if count < 1:
-        raise InputError(f"seeds: expected at least 1, got {count}")
+    count = whole("seeds", count, 1)
     if directory is None or is_url(directory):
         raise InputError("seeds: expected a new directory on this machine for the runs; name it with --run")
     given = options.get("proxy")
     if at_once > 1 and not isinstance(given, str | None):
         raise InputError("at once: expected a proxy by name; another process does not know the object")
     places = [Path(directory) / MEMBER.format(number) for number in range(count)]
+    _refuse_taken(Path(directory), places)
 
     def first(watch: Watcher, where: Where) -> Run:
         return loop.search(space, cost_model, directory=places[0], watch=watch, seed=seed, **options | {"where": where})
 
     def begin(state: Progress) -> None:
         for number, place in enumerate(places[1:], 1):
-            if not place.exists():
-                runs.create(place, state.run.manifest.changed(seed=seed + number))
+            if not (place / runs.MANIFEST).exists():
+                runs.create(place, state.run.manifest.changed(seed=state.run.manifest.seed + number))
 
     kept: dict[str, Any] = {name: options[name] for name in ("cache", "where", "notice") if name in options}
     kept["proxy"] = None if isinstance(given, str) else given
     return _together(places, at_once, first, begin, watch, kept)
+
+
+def _refuse_taken(directory: Path, places: list[Path]) -> None:
+    """Refuse a directory that holds more than what a start leaves that was stopped before it had begun.
+
+    Raises:
+        RunError: names what it holds, and how to go on with it.
+    """
+    try:
+        for path in sorted(directory.iterdir()) if directory.is_dir() else []:
+            if path not in places or not path.is_dir() or held(path):
+                raise RunError(
+                    f"{directory}: expected a new or empty directory for the runs; it holds {path.name}; give another "
+                    f"one with --run, or go on with the searches there: codesign resume {directory}"
+                )
+    except OSError as error:
+        raise RunError(f"{directory}: cannot be read: {error.strerror}") from error
 
 
 def resume(places: Sequence[str | Path], *, watch: Watcher, at_once: int = 1, **options: Any) -> list[Run]:
@@ -99,9 +116,7 @@ def _together(
     options: dict[str, Any],
 ) -> list[Run]:
     """Do the first search here; the others afterwards, or in other processes from the moment when it has begun."""
-    if at_once < 1:
-        raise InputError(f"at once: expected at least 1, got {at_once}")
-    at_once = min(at_once, len(places))
+    at_once = min(whole("at once", at_once, 1), len(places))
     notice = options.get("notice", str)
     with beside.divided(options.get("where", loop.HERE), at_once) as where, beside.Others(at_once, notice) as others:
 
@@ -124,16 +139,3 @@ def _as_flags(options: dict[str, Any]) -> dict[str, object]:
     names = ("budget", "patience", "plateau", "cache")
     workers = {"ray": where.ray, "workers": where.workers, "gpus": where.gpus or None}
     return {name: options.get(name) for name in names} | workers
-
-
-def members(address: str | Path) -> list[str | Path]:
-    """Return the runs of a directory that `search` has made; any other address alone."""
-    if is_url(address) or (Path(address) / MANIFEST).exists():
-        return [address]
-    found = sorted(path.parent for path in Path(address).glob(f"seed-*/{MANIFEST}"))
-    return [*found] or [address]
-
-
-def all_members(addresses: Sequence[str | Path]) -> list[str | Path]:
-    """Return the runs of several addresses."""
-    return [run for address in addresses for run in members(address)]

@@ -14,6 +14,7 @@ from codesign.design import IntArray
 from codesign.errors import InputError
 from codesign.front import non_dominated
 from codesign.manifest import WarmStart
+from codesign.members import all_members
 from codesign.optimize.asking import keys
 from codesign.run import Run
 from codesign.space import SearchSpace
@@ -30,9 +31,11 @@ def warm_start(directories: Sequence[str | Path], space: SearchSpace, most: int)
 
     Raises:
         RunError: no run there.
-        InputError: the space can express none of them; says why.
+        InputError: the space can express none of them, says why; or text instead of a list.
     """
-    earlier = [runs.open_run(directory) for directory in directories]
+    if isinstance(directories, str):
+        raise InputError(f"warm start: expected a list of runs, got the text {directories!r}")
+    earlier = [runs.open_run(directory) for directory in all_members(directories)]
     found: dict[bytes, list[int]] = {}
     baseline, left_out, why = keys(space.encode(space.baseline))[0], 0, "no design of theirs is feasible"
     for row in _in_turns([_designs(run) for run in earlier]):

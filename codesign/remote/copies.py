@@ -43,11 +43,13 @@ def is_url(address: str | Path) -> bool:
     """Whether an address is a URL, and not a directory.
 
     Raises:
-        RunError: it was a URL before it was made a path.
+        RunError: it is a URL that lacks a slash, as one does that was made a path.
     """
     text = str(address)
-    if isinstance(address, Path) and re.match(r"[a-z][a-z0-9+.-]+:/[^/]", text):
-        raise RunError(f"{text}: expected a URL as text, got a path of it, which has lost a slash")
+    if re.match(r"[a-z][a-z0-9+.-]+:/[^/]", text):
+        raise RunError(
+            f"{text}: expected a directory, or a URL as text with two slashes behind the colon, got one slash"
+        )
     return bool(URL.match(text))
 
 

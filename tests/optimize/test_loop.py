@@ -169,8 +169,21 @@ def test_a_space_without_a_feasible_design_is_searched_to_the_end(tmp_path: Path
         ({"population": 1}, "population: expected at least 2, got 1"),
         ({"seed": -1}, "seed: expected at least 0, got -1"),
         ({"batch": 0}, "batch: expected at least 1, got 0"),
-        ({"patience": -1}, "patience and plateau: expected numbers that are not negative, got -1"),
-        ({"patience": 50, "plateau": -0.1}, "patience and plateau: expected numbers that are not negative"),
+        ({"budget": "20"}, "budget: expected a whole number, got '20'"),
+        ({"budget": 20.5}, "budget: expected a whole number, got 20.5"),
+        ({"population": 20.0}, "population: expected a whole number, got 20.0"),
+        ({"batch": 2.0}, "batch: expected a whole number, got 2.0"),
+        ({"seed": None}, "seed: expected a whole number, got None"),
+        ({"patience": -1}, "patience: expected at least 0, got -1"),
+        ({"patience": 2.5}, "patience: expected a whole number, got 2.5"),
+        ({"patience": 50, "plateau": -0.1}, "plateau: expected a share of the hypervolume, at least 0 and below 1"),
+        ({"patience": 50, "plateau": 2}, "plateau: expected a share of the hypervolume.*, got 2"),
+        ({"patience": 50, "plateau": "0.1"}, "plateau: expected a share of the hypervolume.*, got '0.1'"),
+        ({"plateau": 0.5}, "plateau: expected a patience with it, got a plateau of 0.5 alone; give --patience N"),
+        ({"patience": 0, "plateau": -1}, "plateau: expected a patience with it"),
+        ({"order": "Async"}, "unknown order 'Async'; known: async, ordered"),
+        ({"fidelity": "rtl"}, "unknown fidelity 'rtl'; known: calibrated, ideal"),
+        ({"warm_start": "earlier"}, "warm start: expected a list of runs, got the text 'earlier'"),
         ({"algorithm": "nsga3"}, "unknown algorithm 'nsga3'; known: age_moea2, bilevel, nsga2, .*pymoo:CLASS"),
         ({"proxy": "surogate"}, "unknown proxy 'surogate'; known: .*surrogate, surrogate_txl"),
         ({"space": "tyni"}, "unknown search space .*'tyni'; known: .*survey_lm.*tiny"),
@@ -182,6 +195,18 @@ def test_refused_searches_leave_nothing(options: dict[str, Any], message: str, t
     with pytest.raises(InputError, match=message):
         small_search(tmp_path / "run", **options)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_numbers_of_other_libraries_are_numbers(finished: Record, tmp_path: Path) -> None:
+    """NumPy's integers and floats give the record that Python's give, from the start and when a search goes on."""
+    numbers = {"budget": np.int64(60), "population": np.int32(20), "batch": np.int64(20), "seed": np.uint8(3)}
+    rule = {"patience": np.int64(1000), "plateau": np.float32(0.5)}
+    small_search(tmp_path / "run", **numbers, **rule)
+    codesign.resume(tmp_path / "run", budget=np.int64(110), patience=np.int8(0))
+    assert record_of(tmp_path / "run") == finished
+    with pytest.raises(InputError, match=r"budget: expected a whole number, got 200\.5"):
+        codesign.resume(tmp_path / "run", budget=200.5)  # type: ignore[arg-type]
+    assert record_of(tmp_path / "run") == finished
 
 
 class Failing:

@@ -64,18 +64,19 @@ def test_a_stopped_search_stays_stopped(ended: tuple[Run, Progress], tmp_path: P
 def test_another_patience_goes_on(ended: tuple[Run, Progress], tmp_path: Path) -> None:
     """Without the rule the record is that of a search that never had it; so with a milder one."""
     run, _ = ended
-    for name, patience in (("none", 0), ("more", 140)):
+    for name, patience, plateau in (("none", 0, None), ("more", 140, 0.002)):
         directory = restore(tmp_path / name, record_of(run.directory))
         codesign.resume(directory, budget=500, patience=patience)
-        small_search(tmp_path / f"{name}-plain", budget=500, plateau=0.002, patience=patience)
+        small_search(tmp_path / f"{name}-plain", budget=500, plateau=plateau, patience=patience)
         assert record_of(directory) == record_of(tmp_path / f"{name}-plain")
 
 
 def test_a_plateau_needs_a_patience(tmp_path: Path) -> None:
     """A run without the rule cannot be given half of it."""
     small_search(tmp_path / "run", budget=20)
-    with pytest.raises(InputError, match="plateau: expected a patience with it"):
-        codesign.resume(tmp_path / "run", plateau=0.1)
+    for rule in ({"plateau": 0.1}, {"plateau": 0.1, "patience": 0}):
+        with pytest.raises(InputError, match="plateau: expected a patience with it"):
+            codesign.resume(tmp_path / "run", **rule)  # type: ignore[arg-type]
 
 
 def test_without_a_front_there_is_no_plateau(tmp_path: Path) -> None:

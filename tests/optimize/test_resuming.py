@@ -135,6 +135,20 @@ def test_a_run_of_format_1_is_forked(tmp_path: Path) -> None:
     assert record_of(tmp_path / "fork")["evaluations.jsonl"] == record_of(tmp_path / "plain")["evaluations.jsonl"]
 
 
+@pytest.mark.parametrize("recosted", [False, True])
+def test_a_refused_fork_leaves_nothing(recosted: bool, tmp_path: Path) -> None:
+    """A budget that cannot be is refused before the new run is made, so the corrected command works."""
+    source = small_search(tmp_path / "run", budget=30).directory
+    message = "expected at least the 30 evaluations already made, got 10"
+    if recosted:
+        source = codesign.recost(source, "gemmini_40nm", directory=tmp_path / "recosted").directory
+        message = "found under other costs"
+    with pytest.raises(RunError, match=message):
+        codesign.resume(source, fork=tmp_path / "fork", budget=40 if recosted else 10)
+    assert not (tmp_path / "fork").exists()
+    assert len(codesign.resume(source, fork=tmp_path / "fork").evaluations) == 30
+
+
 def test_a_fork_needs_a_place_of_its_own(tmp_path: Path) -> None:
     """An existing run is never forked over; the command forks into a new one."""
     directory = begun_by(tmp_path / "run", sources={})

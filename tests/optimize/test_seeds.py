@@ -12,6 +12,8 @@ import pytest
 
 import codesign
 from codesign import status
+from codesign.errors import RunError
+from codesign.members import members
 from codesign.optimize import seeds
 from codesign.optimize.steps import Progress
 from codesign.picks import joint_front
@@ -51,7 +53,7 @@ def test_a_stopped_one_goes_on_from_its_directory(tmp_path: Path) -> None:
         run = small_search(tmp_path / str(number), budget=30, population=10, seed=3 + number)
         assert record_of(tmp_path / "all" / f"seed-00{number}") == record_of(run.directory)
     call("resume", tmp_path / "all", "--budget", "40")
-    assert all(len(codesign.open_run(place).evaluations) == 40 for place in seeds.members(tmp_path / "all"))
+    assert all(len(codesign.open_run(place).evaluations) == 40 for place in members(tmp_path / "all"))
 
 
 def test_what_runs_beside_stops_with_the_first_one(tmp_path: Path) -> None:
@@ -79,6 +81,40 @@ def test_one_that_fails_is_named_and_the_others_end(tmp_path: Path) -> None:
     assert f"{record}" in said
     lengths = [len(codesign.open_run(tmp_path / "all" / f"seed-00{n}").evaluations) for n in (0, 2)]
     assert lengths == [40, 40]
+
+
+@pytest.mark.parametrize("taken", ["seed-001/run.json", "seed-005/run.json", "notes.txt"])
+def test_a_directory_that_holds_something_is_refused(taken: str, tmp_path: Path) -> None:
+    """Another search is not mistaken for one of these: nothing is begun, and it stays as it was."""
+    place = tmp_path / "all"
+    if taken == "notes.txt":
+        place.mkdir()
+        (place / taken).write_text("mine")
+    else:
+        small_search((place / taken).parent, budget=20)
+    before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+    said = refusal(*COMMAND, "--seeds", "2", "--run", place)
+    assert f"it holds {taken.split('/')[0]}; give another one with --run, or go on with the searches there: " in said
+    assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
+
+
+def test_what_a_start_left_is_started_again(tmp_path: Path) -> None:
+    """Stopped before a run.json was whole, the same command works."""
+    for name in ("seed-000", "seed-001"):
+        (tmp_path / "all" / name).mkdir(parents=True)
+        (tmp_path / "all" / name / "evaluations.jsonl").touch()
+    call(*COMMAND, "--seeds", "2", "--run", tmp_path / "all")
+    assert [len(codesign.open_run(place).evaluations) for place in members(tmp_path / "all")] == [30, 30]
+
+
+def test_verbs_of_one_run_name_the_members(tmp_path: Path) -> None:
+    """A warm start takes all runs of a directory; what needs one run says which there are."""
+    call(*COMMAND, "--seeds", "2", "--run", tmp_path / "all")
+    run = small_search(tmp_path / "run", budget=20, warm_start=[tmp_path / "all"])
+    assert run.manifest.warm_start is not None
+    assert run.manifest.warm_start.runs == ["seed-000", "seed-001"]
+    with pytest.raises(RunError, match=r"expected one run, got those of several seeds: seed-000, seed-001; name one: "):
+        codesign.recost(tmp_path / "all", "gemmini_40nm", directory=tmp_path / "recosted")
 
 
 def test_what_makes_no_sense_is_refused(tmp_path: Path) -> None:

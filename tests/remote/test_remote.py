@@ -270,7 +270,8 @@ def test_reading_verbs_take_urls(known: Run, url: str, tmp_path: Path) -> None:
         ),
         ("memory://", "expected the name of a run behind the protocol"),
         ("memory://no/run", "no run here .* --run memory://no/run"),
-        (Path("s3://bucket/run"), "expected a URL as text"),
+        (Path("s3://bucket/run"), "expected a directory, or a URL as text with two slashes behind the colon"),
+        ("file:/tmp/run", "file:/tmp/run: expected a directory, or a URL as text with two slashes"),
     ],
 )
 def test_addresses_that_cannot_be_used(address: str | Path, message: str, tmp_path: Path) -> None:
