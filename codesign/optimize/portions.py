@@ -1,6 +1,6 @@
 """How many shapes are measured at once: what a worker is sent next, and what a process that measures itself takes.
 
-A worker's portion should take a worker about PORTION_SECONDS: much longer than sending it takes, and short enough that little is
+A worker's portion should take about PORTION_SECONDS: much longer than sending it takes, and short enough that little is
 lost with a worker and results come soon. Where there are so many workers that one driver could not feed them all in
 that time, it is longer.
 """
@@ -108,12 +108,13 @@ class Pace:
     def took(self, seconds: float, count: int) -> None:
         """Learn from a portion of `count` shapes how many the next should have.
 
-        It may take twice as long as the shortest so far: a proxy to which many shapes are no more work than one is soon
-        asked for many, however long that takes, and one that takes a minute a shape is asked for two.
+        Where one is the least, a portion may take twice as long as the shortest so far: a proxy to which many shapes
+        are no more work than one is soon asked for many, however long that takes; if a shape takes a minute, for two.
         """
         self._shortest = min(self._shortest, seconds)
-        fit = max(OWN_SECONDS, 2 * self._shortest) * count / max(seconds, 1e-9)
-        self.size = max(self._least, int(min(fit, GROWTH * self.size)))
+        target = max(OWN_SECONDS, 2 * self._shortest) if self._least == 1 else OWN_SECONDS
+        fit = int(target * count / max(seconds, 1e-9))
+        self.size = max(self._least, min(fit, GROWTH * self.size))
 
 
 def portion_size(seconds_each: float, waiting: int, workers: int) -> int:
