@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
@@ -106,10 +106,19 @@ class Cached(Wrapping):
         nothing = (next(iter(known.values()))[0], np.nan, np.nan, False)
         return _quality([known.get(key, nothing) for key in keys])
 
-    def remember(self, shape: ModelShape, quality: Quality) -> None:
-        """Keep the quality of n shapes that was measured elsewhere, by this very proxy."""
-        if self.answers is not None:
-            self.answers.add(_answers(keys_of(shape, self.reads), quality))
+    def remember(self, measured: Iterable[tuple[ModelShape, Quality, float]]) -> None:
+        """Keep what was measured elsewhere, by this very proxy, in one write; what was fast is left out.
+
+        Args:
+            measured: n shapes, their quality, and the seconds that each of them took; any number of times.
+        """
+        if self.answers is None:
+            return
+        found: dict[Key, Answer] = {}
+        for shape, quality, seconds in measured:
+            if seconds > WORTH_S:
+                found |= _answers(keys_of(shape, self.reads), quality)
+        self.answers.add(found)
 
     def around(self, proxy: Proxy) -> Cached:
         """See `Wrapping`."""

@@ -50,11 +50,14 @@ class CachedPool:
     def answers(self, block: bool = True) -> list[tuple[int, Answer]]:
         """See `Pool.answers`. What is known waits for nobody."""
         found, self._known = self._known, []
+        measured = []
         for ticket, answer in self._pool.answers(block and not found) if self._sent else []:
             own, shape = self._sent.pop(ticket)
             found.append((own, answer))
             if not answer.failure:
-                self._proxy.remember(shape, _quality(self._metric, answer))
+                measured.append((shape, _quality(self._metric, answer), answer.seconds))
+        if measured:
+            self._proxy.remember(measured)
         return found
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
-"""What a worker is sent next: how many shapes at once, and which of them alone.
+"""How many shapes are measured at once: what a worker is sent next, and what a process that measures itself takes.
 
-A portion should take a worker about PORTION_SECONDS: much longer than sending it takes, and short enough that little is
+A worker's portion should take about PORTION_SECONDS: much longer than sending it takes, and short enough that little is
 lost with a worker and results come soon. Where there are so many workers that one driver could not feed them all in
 that time, it is longer.
 """
@@ -23,6 +23,12 @@ DRIVER_SECONDS = 0.001
 
 DRIVER_SHARE = 0.5
 """Of its time that the driver may spend on that."""
+
+OWN_SECONDS = 1.0
+"""What a portion takes in the process of the search: what an interruption may lose, and much longer than recording."""
+
+GROWTH = 8
+"""Times as many shapes as before, at most: the first may have been quicker than others."""
 
 LATEST = 0.3
 """Weight of the latest portion in the running mean of the seconds that a shape takes."""
@@ -89,6 +95,26 @@ class Portions:
         """Forget all."""
         self._waiting.clear()
         self._suspects.clear()
+
+
+class Pace:
+    """How many shapes the process of a search measures at once: a few at first, then OWN_SECONDS of work."""
+
+    def __init__(self, least: int) -> None:
+        """Begin with the least number that is ever measured at once."""
+        self._least = self.size = least
+        self._shortest = float("inf")
+
+    def took(self, seconds: float, count: int) -> None:
+        """Learn from a portion of `count` shapes how many the next should have.
+
+        Where one is the least, a portion may take twice as long as the shortest so far: a proxy to which many shapes
+        are no more work than one is soon asked for many, however long that takes; if a shape takes a minute, for two.
+        """
+        self._shortest = min(self._shortest, seconds)
+        target = max(OWN_SECONDS, 2 * self._shortest) if self._least == 1 else OWN_SECONDS
+        fit = int(target * count / max(seconds, 1e-9))
+        self.size = max(self._least, min(fit, GROWTH * self.size))
 
 
 def portion_size(seconds_each: float, waiting: int, workers: int) -> int:

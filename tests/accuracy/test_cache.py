@@ -181,7 +181,7 @@ def test_what_was_measured_elsewhere_is_remembered_and_recalled(tmp_path: Path) 
     one = more.take(slice(0, 5))
     driver = Cached(resolve(Dear()), tmp_path)
     assert driver.recall(one) is None
-    driver.remember(one, Dear().predict(one))
+    driver.remember([(one, Dear().predict(one), 1.0)])
     found = Cached(resolve(Dear()), tmp_path).recall(more)
     assert found is not None
     np.testing.assert_array_equal(found.value[:5], Dear().predict(one).value)

@@ -84,6 +84,17 @@ class Noted:
         return plain(shape)
 
 
+@dataclass
+class Clock:
+    """What `time.perf_counter` says, where a test sets the clock; the fixture `clock` puts it there."""
+
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        """Seconds."""
+        return self.now
+
+
 def named(function: str) -> str:
     """The name under which a proxy of this module is found."""
     return f"{__name__}:{function}"

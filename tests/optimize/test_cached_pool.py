@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import codesign
+from codesign.accuracy import answers, cache
+from codesign.accuracy.answers import kept_in
 from codesign.accuracy.cache import Cached
+from codesign.accuracy.protocol import Quality
 from codesign.accuracy.proxy import resolve
+from codesign.design import ModelShape
 from codesign.optimize.cached_pool import CachedPool
 from codesign.optimize.pool import Answer, InProcess
 from tests.accuracy.test_cache import Dear, shapes
+
+from .pools import Clock
+from .searches import record_of, small_search
+
+
+@pytest.fixture(autouse=True)
+def _all_is_worth_keeping(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers of tests take no time."""
+    monkeypatch.setattr(cache, "WORTH_S", 0.0)
 
 
 def pool_of(proxy: Dear, directory: Path) -> CachedPool:
@@ -61,6 +76,62 @@ def test_failures_are_told_and_measured_again(tmp_path: Path) -> None:
     (found,) = drained(pool, pool.submit(narrow))
     assert found.failure == ""
     assert mended.total() == 1
+
+
+def test_what_is_fast_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in front of a proxy: what took less than WORTH_S is sooner measured again, and leaves no file."""
+    monkeypatch.setattr(cache, "WORTH_S", 60.0)
+    pool, again = pool_of(Dear(), tmp_path), Dear()
+    drained(pool, pool.submit(shapes(1, 20)))
+    assert list(tmp_path.iterdir()) == []
+    pool = pool_of(again, tmp_path)
+    drained(pool, pool.submit(shapes(1, 20)))
+    assert again.total() == 20
+
+
+def test_what_comes_together_is_written_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One write, and one lock, for all that one call of `answers` gives."""
+    writes: list[int] = []
+    append = answers._append
+
+    def noted(path: Path, header: answers.Header, lines: list[answers.Line]) -> None:
+        writes.append(len(lines))
+        append(path, header, lines)
+
+    monkeypatch.setattr(answers, "_append", noted)
+    pool, given = pool_of(Dear(), tmp_path), list[int]()
+    pool.submit(shapes(1, 20))
+    while portion := pool.answers():
+        given.append(len(portion))
+    assert len(writes) == len(given) < sum(given) == 20
+
+
+@dataclass(frozen=True)
+class Stopped(Dear):
+    """Takes half a second for a shape, by a clock of the test, and is interrupted after so many."""
+
+    clock: Clock = field(default_factory=Clock)
+    after: float = np.inf
+
+    def predict(self, shape: ModelShape) -> Quality:
+        """Measure."""
+        if self.total() + len(shape) > self.after:
+            raise KeyboardInterrupt
+        self.clock.now += 0.5 * len(shape)
+        return super().predict(shape)
+
+
+def test_an_interruption_loses_a_portion_of_a_batch(tmp_path: Path, clock: Clock) -> None:
+    """Of a batch of dear shapes, what was measured is recorded and cached but for the portion under way."""
+    cache, stopped, mended = tmp_path / "cache", Stopped(clock=clock, after=12), Stopped(clock=clock)
+    with pytest.raises(KeyboardInterrupt):
+        small_search(tmp_path / "run", proxy=stopped, cache=cache)
+    assert 10 <= stopped.total() <= 12
+    assert len(codesign.open_run(tmp_path / "run").evaluations) >= stopped.total()
+    assert [kept.answers for kept in kept_in(cache)] == [stopped.total()]
+    codesign.resume(tmp_path / "run", proxy=mended, cache=cache)
+    small_search(tmp_path / "undisturbed", proxy=Stopped(clock=clock))
+    assert record_of(tmp_path / "run") == record_of(tmp_path / "undisturbed")
 
 
 @pytest.mark.parametrize("block", [True, False])

@@ -1,36 +1,96 @@
-"""Measuring in this process: every answer once, what fails is isolated."""
+"""Measuring in this process, in portions: every answer once, what fails is isolated."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+import codesign.optimize.pool as pool_module
 from codesign.accuracy import Quality
-from codesign.accuracy.proxy import resolve
+from codesign.accuracy.checked import FunctionProxy
+from codesign.accuracy.proxy import Proxy, resolve
 from codesign.design import ModelShape
-from codesign.optimize.pool import ATTEMPTS, LONGEST_FAILURE, InProcess
+from codesign.optimize.pool import ATTEMPTS, LONGEST_FAILURE, SHAPES_A_CORE, InProcess, fewest
 
-from .pools import BAD, all_answers, named, plain, raising, shapes, truth
+from .pools import BAD, Clock, all_answers, named, plain, raising, shapes, truth
 
 
-def test_a_batch_is_measured_at_once() -> None:
-    """A submitted batch is one question; each ticket gets the answer to its own shape."""
-    asked: list[int] = []
+def timed(clock: Clock, seconds: float, asked: list[int], name: str = "own") -> Proxy:
+    """A proxy of some name that takes so long for a shape and notes how many it was asked for at once."""
 
-    def counted(shape: ModelShape) -> Quality:
+    def measure(shape: ModelShape) -> Quality:
         asked.append(len(shape))
+        clock.now += seconds * len(shape)
         return plain(shape)
 
-    pool, shape = InProcess(resolve(counted)), shapes(50)
-    first, second = pool.submit(shape), pool.submit(shape.take(slice(0, 3)))
-    assert [*first, *second] == list(range(len(shape) + 3))
-    found = all_answers(pool, len(shape) + 3)
-    assert asked == [len(shape), 3]
+    return resolve(FunctionProxy(name, measure))
+
+
+def test_a_batch_is_measured_in_portions(clock: Clock) -> None:
+    """One shape at first, then a second of work of one batch; each ticket gets the answer to its own shape, once."""
+    asked: list[int] = []
+    pool, shape = InProcess(timed(clock, 0.3, asked)), shapes(50)
+    first, second = pool.submit(shape), pool.submit(shape.take(slice(0, 4)))
+    assert [*first, *second] == list(range(len(shape) + 4))
+    found = all_answers(pool, len(shape) + 4)
+    whole, rest = divmod(len(shape) - 1, 3)
+    assert asked == [1, *([3] * whole), *([rest] if rest else []), 3, 1]
     assert pool.answers() == []
+    np.testing.assert_allclose([answer.seconds for answer in found.values()], 0.3)
     np.testing.assert_array_equal([found[ticket].value for ticket in first], truth(shape))
     assert [found[ticket].extrapolated for ticket in first] == (shape.hidden > BAD).tolist()
     assert {answer.log_standard_error for answer in found.values()} == {0.01}
     assert not pool.submit(shape.take(slice(0, 0)))
+
+
+@pytest.mark.parametrize("name", ["surrogate", "published_mnli", "fitted:file.json"])
+def test_a_law_is_asked_for_a_batch_at_once(name: str, clock: Clock) -> None:
+    """However long it takes: the last bits of what it says may depend on how many rows it is asked for."""
+    asked: list[int] = []
+    pool, shape = InProcess(timed(clock, 9.0, asked, name)), shapes(50)
+    pool.submit(shape)
+    pool.submit(shape)
+    all_answers(pool, 2 * len(shape))
+    assert asked == [len(shape), len(shape)]
+
+
+@pytest.mark.parametrize("name", ["supernet", "supernet@4", "supernet:directory"])
+def test_a_network_is_asked_for_several_shapes_a_core(name: str, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long they take: each core measures one at a time, and none should wait for the others."""
+    asked: list[int] = []
+    monkeypatch.setattr(pool_module, "cpu_count", lambda: 2)
+    assert fewest(name) == 2 * SHAPES_A_CORE
+    pool, shape = InProcess(timed(clock, 9.0, asked, name)), shapes(50)
+    pool.submit(shape)
+    all_answers(pool, len(shape))
+    assert {*asked[:-1]} == {2 * SHAPES_A_CORE}
+
+
+@pytest.mark.parametrize("name", ["surrogate", "score:flops"])
+def test_what_a_proxy_says_does_not_depend_on_the_cut(name: str) -> None:
+    """To the last bit: records are the same whatever the clock said; `test_supernet` asks the same of networks."""
+    proxy, shape = resolve(name), shapes(50)
+    whole = proxy.predict(shape)
+    for count in (1, 7, 16):
+        parts = [proxy.predict(shape.take(slice(start, start + count))) for start in range(0, len(shape), count)]
+        for column in ("value", "log_standard_error", "extrapolated"):
+            cut = np.concatenate([getattr(part, column) for part in parts])
+            np.testing.assert_array_equal(cut, getattr(whole, column))
+
+
+def test_a_failure_makes_no_more_than_its_portion_be_measured_again(clock: Clock) -> None:
+    """What was answered before it stays answered; each of its neighbours is measured twice at most."""
+    rows: list[float] = []
+
+    def noted(shape: ModelShape) -> Quality:
+        rows.extend(truth(shape).tolist())
+        clock.now += 0.3 * len(shape)
+        return raising(shape)
+
+    pool, shape = InProcess(resolve(noted)), shapes(50)
+    last = np.concatenate([np.flatnonzero(shape.hidden != BAD), np.flatnonzero(shape.hidden == BAD)[:1]])
+    all_answers(pool, len(pool.submit(shape.take(last))))
+    assert len(rows) <= len(last) + 2 + ATTEMPTS
 
 
 def test_what_fails_in_a_batch_is_measured_alone() -> None:

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
-from codesign.optimize.portions import DRIVER_SECONDS, DRIVER_SHARE, PORTION_SECONDS, Item, Portions, pieces
+from codesign.optimize.portions import (
+    DRIVER_SECONDS,
+    DRIVER_SHARE,
+    GROWTH,
+    OWN_SECONDS,
+    PORTION_SECONDS,
+    Item,
+    Pace,
+    Portions,
+    pieces,
+)
 
 from .pools import shapes
 from .spaces import tiny
@@ -89,3 +101,31 @@ def test_pieces_are_the_shapes_of_the_items() -> None:
     expected = [shape.hidden[rows] for shape, rows in ((one, [3, 0]), (other, [7]), (one, [1]))]
     for piece, hidden in zip(found, expected, strict=True):
         np.testing.assert_array_equal(piece.hidden, hidden)
+
+
+def paced(seconds: Callable[[int], float], portions: int, least: int = 1) -> list[int]:
+    """How many shapes are measured at once, portion after portion, if so many take so long."""
+    pace, sizes = Pace(least), list[int]()
+    for _ in range(portions):
+        sizes.append(pace.size)
+        pace.took(seconds(pace.size), pace.size)
+    return sizes
+
+
+def test_a_process_measures_for_a_second_at_once() -> None:
+    """One shape, then more and more, until a portion takes that long; a dear shape has at most one other beside it."""
+    sizes = paced(lambda count: 0.01 * count, 10)
+    assert sizes[:2] == [1, GROWTH]
+    assert set(sizes[4:]) <= {int(OWN_SECONDS / 0.01), int(OWN_SECONDS / 0.01) - 1}
+    assert set(paced(lambda count: 100.0 * count, 10)) <= {1, 2}
+    assert paced(lambda count: 1e-6 * count, 3) == [1, GROWTH, GROWTH**2]
+
+
+def test_many_shapes_that_are_no_more_work_than_one_are_measured_together() -> None:
+    """Where a call takes three seconds whatever it is asked, the number of shapes grows from call to call."""
+    assert paced(lambda _: 3.0, 9)[-1] >= 2**8
+
+
+def test_a_process_measures_never_fewer_than_it_was_told() -> None:
+    """However long they take."""
+    assert set(paced(lambda count: 100.0 * count, 10, least=8)) == {8}
