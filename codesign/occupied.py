@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from codesign.errors import RunError
-from codesign.manifest import FORMAT, MANIFEST, TEMPORARY, Manifest, brief, read_manifest
+from codesign.manifest import DECIDING, FORMAT, MANIFEST, TEMPORARY, Manifest, brief, read_manifest
 from codesign.record import EVALUATIONS
 from codesign.remote.copies import ORIGIN, shown
 
@@ -41,11 +41,9 @@ def refuse_occupied(directory: Path, manifest: Manifest) -> None:
 
 def _explain_occupied(directory: Path, wanted: Manifest) -> str:
     there, place = read_manifest(directory), shown(directory)
-    fields = ["space", "cost_model", "scenario", "proxy", "screen", "fidelity", "algorithm", "population", "seed"]
-    fields += ["batch", "order", "stop", "warm_start"]
     differences = [
         f"{field} {brief(getattr(there, field))} instead of {brief(getattr(wanted, field))}"
-        for field in fields
+        for field in (*DECIDING, "stop")
         if getattr(there, field) != getattr(wanted, field)
     ]
     if differences:
