@@ -7,7 +7,7 @@ from pathlib import Path
 from codesign.errors import RunError
 from codesign.manifest import DECIDING, FORMAT, MANIFEST, TEMPORARY, Manifest, brief, read_manifest
 from codesign.record import EVALUATIONS
-from codesign.remote.copies import ORIGIN, shown
+from codesign.remote.copies import ORIGIN, check_stored, shown
 
 
 def check_continuable(directory: Path, manifest: Manifest) -> None:
@@ -28,10 +28,11 @@ def refuse_occupied(directory: Path, manifest: Manifest) -> None:
     """Refuse a directory that holds more than what a start leaves that was stopped before run.json was whole.
 
     Raises:
-        RunError: it holds something else; names it, or says how the run there differs.
+        RunError: it holds something else; names it, or says how the run there differs, or that its storage lost it.
         OSError: it cannot be read.
     """
     if (directory / MANIFEST).exists():
+        check_stored(directory)
         raise RunError(_explain_occupied(directory, manifest))
     for path in directory.iterdir():
         abandoned = path.name in (TEMPORARY, ORIGIN) or (path.name == EVALUATIONS and not path.stat().st_size)
