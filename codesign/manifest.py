@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import zlib
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -28,6 +29,12 @@ TEMPORARY = journal.temporary_of(Path(MANIFEST)).name
 
 FORMAT: Final = 2
 """Of the runs that this version writes."""
+
+DECIDING = (
+    *("space", "cost_model", "scenario", "proxy", "quality", "screen", "fidelity", "algorithm", "population", "seed"),
+    *("batch", "order", "warm_start"),
+)
+"""Entries of run.json that decide what a search asks for; they stay as they were when it began."""
 
 
 class InputText(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -114,6 +121,13 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     recosted_from: Source | None = None
     """Where the designs come from, if they were not searched under this cost model."""
 
+    search_crc32: str = ""
+    """`crc32` when the search began; empty in older runs."""
+
+    def crc32(self) -> str:
+        """Return the checksum of the entries that decide what is asked for, eight hexadecimal digits."""
+        return f"{zlib.crc32(msgspec.json.encode([getattr(self, name) for name in DECIDING])):08x}"
+
     def changed(self, **fields: Any) -> Manifest:
         """Return the manifest with some fields replaced."""
         return msgspec.structs.replace(self, **fields)
@@ -163,7 +177,7 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in LIBRARIES}
 
 
-LIBRARIES = ("moocore", "numba", "numpy", "pymoo")
+LIBRARIES = ("moocore", "numba", "numpy", "optuna", "pymoo", "scipy")
 
 
 @cache

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from codesign.errors import RunError
-from codesign.manifest import FORMAT, MANIFEST, TEMPORARY, Manifest, brief, read_manifest
+from codesign.manifest import DECIDING, FORMAT, MANIFEST, TEMPORARY, Manifest, brief, read_manifest
 from codesign.record import EVALUATIONS
-from codesign.remote.copies import ORIGIN, shown
+from codesign.remote.copies import ORIGIN, check_stored, shown
 
 
 def check_continuable(directory: Path, manifest: Manifest) -> None:
@@ -43,10 +43,11 @@ def refuse_occupied(directory: Path, manifest: Manifest) -> None:
     """Refuse a directory that holds more than what a start leaves that was stopped before run.json was whole.
 
     Raises:
-        RunError: it holds something else; names it, or says how the run there differs.
+        RunError: it holds something else; names it, or says how the run there differs, or that its storage lost it.
         OSError: it cannot be read.
     """
     if (directory / MANIFEST).exists():
+        check_stored(directory)
         raise RunError(_explain_occupied(directory, manifest))
     if name := held(directory):
         raise RunError(f"{directory}: expected a new or empty directory for the run; it holds {name}")
@@ -67,11 +68,9 @@ def held(directory: Path) -> str:
 
 def _explain_occupied(directory: Path, wanted: Manifest) -> str:
     there, place = read_manifest(directory), shown(directory)
-    fields = ["space", "cost_model", "scenario", "proxy", "screen", "fidelity", "algorithm", "population", "seed"]
-    fields += ["batch", "order", "stop", "warm_start"]
     differences = [
         f"{field} {brief(getattr(there, field))} instead of {brief(getattr(wanted, field))}"
-        for field in fields
+        for field in (*DECIDING, "stop")
         if getattr(there, field) != getattr(wanted, field)
     ]
     if differences:

@@ -205,7 +205,8 @@ def create(directory: Path, manifest: Manifest) -> Run:
         (directory / record.EVALUATIONS).touch()
         with record.writing(directory):
             refuse_occupied(directory, manifest)  # again: another process may have been faster
-            write_manifest(directory, manifest)  # and waits for the names of both files
+            # This also waits for the names of both files.
+            write_manifest(directory, manifest.changed(search_crc32=manifest.crc32()))
     except OSError as error:
         raise RunError(f"{directory}: cannot be written: {error.strerror}") from error
     return open_run(directory)

@@ -37,14 +37,16 @@ def searched(
         screen: chooses among what is proposed, if any.
         watch: called after each portion.
     """
-    manifest, stop = run.manifest, run.manifest.stop
-    growth = plateau.Plateau(stop, run.space.objectives) if stop else None
+    manifest = run.manifest
+    growth = plateau.Plateau(manifest.stop, run.space.objectives) if manifest.stop else None
     if len(run.evaluations):
         algorithm.tell(run.evaluations)
     asked = int(run.asks.order.max(initial=-1)) + 1
     asks: list[tuple[int, int]] = []
     """Of each submitted design: evaluations told by then, and its position in the order of asking."""
-    ended = ""
+    ended = _at_plateau(run, growth)
+    if ended:
+        watch(run, ended)
     while not ended:
         room = manifest.budget - len(run.evaluations) - measuring.pending
         wanted = min(room, AHEAD * measuring.size - measuring.pending)
@@ -60,10 +62,15 @@ def searched(
             ended = BUDGET_USED if len(run.evaluations) >= manifest.budget else nothing_left(run)
         else:
             run = _with_answers(run, measuring, algorithm, asks)
-            found = growth.evidence(run.evaluations) if growth else None
-            ended = plateau.said(found, stop) if found and stop else ""
+            ended = _at_plateau(run, growth)
         watch(run, ended)
     return run, ended
+
+
+def _at_plateau(run: Run, growth: plateau.Plateau | None) -> str:
+    """Return why the rule of a search, if it has one, ends it now; empty if it does not."""
+    found = growth.evidence(run.evaluations) if growth else None
+    return plateau.said(found, run.manifest.stop) if found and run.manifest.stop else ""
 
 
 def _with_answers(run: Run, measuring: Measuring, algorithm: Algorithm, asks: list[tuple[int, int]]) -> Run:

@@ -28,7 +28,14 @@ from codesign.optimize.measuring import Measuring
 from codesign.optimize.pool import Pool
 from codesign.optimize.pools import Where
 from codesign.optimize.pools import opened as opened_pool
-from codesign.optimize.replay import check_budget, check_same_answers, check_same_code, same_proxy
+from codesign.optimize.replay import (
+    check_budget,
+    check_no_twins,
+    check_not_edited,
+    check_same_answers,
+    check_same_code,
+    same_proxy,
+)
 from codesign.optimize.screening import NO_SCREEN
 from codesign.optimize.steps import Progress as Progress
 from codesign.optimize.steps import Watcher as Watcher
@@ -186,6 +193,7 @@ def resume(
     found = cached(same_proxy(opened, proxy), cache_directory(cache))
     evaluator = make_evaluator(opened.space, opened.technology, found, opened.manifest.fidelity)
     check_same_answers(opened, evaluator)
+    check_no_twins(opened)
     name = found.name if proxy is None or isinstance(proxy, str) else None
     with _pool(where, evaluator, name, notice) as pool:  # before the fork: what is refused must not leave one
         if fork is not None:
@@ -194,6 +202,7 @@ def resume(
             opened = runs.grown(opened, reader)  # again: another process may have written to it in the meantime
             wanted = _wanted(opened, budget, patience, plateau)
             check_same_code(replace(opened, manifest=wanted))
+            check_not_edited(opened)
             if wanted != opened.manifest:
                 runs.write_manifest(opened.directory, wanted)
             measuring = Measuring(evaluator, wanted.quality, pool, wanted.order == "ordered")

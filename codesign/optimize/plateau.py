@@ -15,6 +15,7 @@ from codesign.evaluation import Evaluations
 from codesign.front import dominated_volume, front_ids, reference_point
 from codesign.manifest import Stop
 from codesign.run import Run
+from codesign.run_log import last_event
 
 
 @dataclass(frozen=True)
@@ -81,14 +82,29 @@ class Plateau:
 
 
 def stopped(run: Run) -> str:
-    """Return why a search was stopped before its budget was used, with the evidence; empty if it was not."""
+    """Return why a search was stopped before its budget was used, with the evidence; empty if it was not.
+
+    Where nothing says whether it was stopped or interrupted, the text says so.
+    """
     stop, done = run.manifest.stop, len(run.evaluations)
     if stop is None or not done or done >= run.manifest.budget:
         return ""
-    if done - int(run.asks.after.max()) < (run.manifest.batch or 1):
-        return ""  # interrupted within a batch
-    found = Plateau(stop, run.space.objectives).evidence(run.evaluations)
-    return said(found, stop) if found else ""
+    whole = _whole(run)
+    found = None if whole is False else Plateau(stop, run.space.objectives).evidence(run.evaluations)
+    if found is None:
+        return ""
+    return said(found, stop) if whole else f"interrupted, or {said(found, stop)}"
+
+
+def _whole(run: Run) -> bool | None:
+    """Return whether the rule was asked after the last evaluation; None where nothing says.
+
+    The record does not hold how many designs a batch was to have: an algorithm may ask for whole groups. The log does.
+    """
+    done, event = len(run.evaluations), last_event(run.directory)
+    if run.manifest.order == "async" or (event and event.event == "finished" and event.evaluations == done):
+        return True
+    return False if done - int(run.asks.after.max()) < (run.manifest.batch or 1) else None
 
 
 def said(evidence: Evidence, stop: Stop) -> str:

@@ -10,8 +10,10 @@ from codesign import __version__
 from codesign import manifest as manifests
 from codesign import run as runs
 from codesign.accuracy.proxy import SURROGATES, Proxy, is_supernet, resolve
+from codesign.design import IntArray
 from codesign.errors import ProxyError, RunError
 from codesign.evaluation import Evaluator
+from codesign.manifest import DECIDING, MANIFEST
 from codesign.run import Run
 
 OWN_TOLERANCE = 0.01
@@ -109,6 +111,66 @@ def check_same_code(run: Run) -> None:
         f"{run.directory}: was begun by other code: {_versions(run)}; {parts}; "
         "what it would have asked next is not known; go on under today's code in a new run, which takes over its "
         f"evaluations, with: codesign resume {run.directory} --fork NEW"
+    )
+
+
+def check_not_edited(run: Run) -> None:
+    """Refuse a run whose run.json does not say any more what the search began with; older runs do not tell.
+
+    Raises:
+        RunError: names the entries among which at least one was edited.
+    """
+    manifest = run.manifest
+    if manifest.search_crc32 in ("", manifest.crc32()):
+        return
+    raise RunError(
+        f"{run.directory / MANIFEST}: was edited after the search began, at one or more of {', '.join(DECIDING)}; undo "
+        "that, or go on under what it says now in a new run, which takes over the evaluations, with: codesign resume "
+        f"{run.directory} --fork NEW"
+    )
+
+
+def check_no_twins(run: Run) -> None:
+    """Refuse a record that holds a design twice, which no search makes.
+
+    Raises:
+        RunError: says which two evaluations are of one design.
+    """
+    genomes = np.ascontiguousarray(run.evaluations.genomes.astype(np.uint16))
+    rows = genomes.view(np.dtype((np.void, genomes.dtype.itemsize * genomes.shape[1]))).ravel()
+    if len(np.unique(rows)) == len(rows):
+        return
+    first, of = np.unique(rows, return_index=True, return_inverse=True)[1:]
+    again = int(np.flatnonzero(first[of] != np.arange(len(rows)))[0])
+    raise RunError(
+        f"{run.directory}: evaluation {again} is of the same design as evaluation {int(first[of[again]])}, and no "
+        "search asks twice; its record was edited; restore it from a copy, or search anew from what it found: "
+        f"codesign search SPACE COST --warm-start {run.directory}"
+    )
+
+
+def check_asked_again(run: Run, told: int, genomes: IntArray) -> None:
+    """Refuse to continue where the last recorded batch is not the beginning of what is asked now.
+
+    Args:
+        run: with whatever it holds of the batch.
+        told: the id with which the batch begins.
+        genomes: (k, genes) that are asked for now.
+
+    Raises:
+        RunError: says from which id on, what it can come from, and how to go on.
+    """
+    recorded = run.evaluations.genomes[told:]
+    both = min(len(recorded), len(genomes))
+    differing = np.flatnonzero((recorded[:both] != genomes[:both]).any(axis=1))
+    if not len(differing) and both == len(recorded):
+        return
+    first = told + int(differing[0] if len(differing) else both)
+    raise RunError(
+        f"{run.directory}: asked again, this search does not ask for the recorded design {first}, so it is not the one "
+        f"that made the record: {MANIFEST} or the record was edited, or libraries or the processor compute otherwise "
+        f"({_versions(run)}); undo that, go on from what is recorded in a new run with: codesign resume "
+        f"{run.directory} --fork NEW, or search anew: codesign search SPACE COST --warm-start {run.directory}"
     )
 
 

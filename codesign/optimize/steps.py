@@ -23,6 +23,7 @@ from codesign.optimize.algorithms import make_algorithm
 from codesign.optimize.asking import Algorithm, Choose, Problem, keys, unseen
 from codesign.optimize.ends import BUDGET_USED, not_measured, nothing_left
 from codesign.optimize.measuring import Measuring
+from codesign.optimize.replay import check_asked_again
 from codesign.optimize.screening import Screen, make_screen
 from codesign.record import UNKNOWN, Asks, one_batch
 from codesign.run import Run
@@ -95,9 +96,14 @@ def _searched(run: Run, measuring: Measuring, watch: Callable[[Run, str], None])
         return asynchronous.searched(run, measuring, algorithm, screen, watch)
     stop = run.manifest.stop
     growth = plateau.Plateau(stop, run.space.objectives) if stop else None
+    taken_over = run.manifest.forked_from.evaluations if run.manifest.forked_from else 0
     told, ended = tell_recorded(algorithm, run), ""
     while not ended:
         genomes = algorithm.ask(run.manifest.batch or algorithm.batch, _choice(screen, run, told))
+        if others := told < taken_over:  # other code may have asked otherwise
+            algorithm, screen = prepared(run.manifest, measuring.evaluator)
+        else:
+            check_asked_again(run, told, genomes)
         run, whole = _completed(run, measuring, told, genomes, lambda now: watch(now, ""))
         batch = run.evaluations.take(slice(told, None))
         told = len(run.evaluations)
@@ -109,6 +115,8 @@ def _searched(run: Run, measuring: Measuring, watch: Callable[[Run, str], None])
         elif not len(batch):
             ended = nothing_left(run)
         else:
+            if others:
+                tell_recorded(algorithm, run)
             algorithm.tell(batch)
         watch(run, ended)
     return run, ended

@@ -93,13 +93,36 @@ def fetching(address: str | Path) -> Callable[[], Path]:
     incoming = Incoming(directory, store)
 
     def fetch() -> Path:
-        if not (directory / MANIFEST).exists() and store.read(MANIFEST) is None:
-            raise RunError(f"{url}: no run here (no {MANIFEST}); make one with: codesign search SPACE COST --run {url}")
+        if store.read(MANIFEST) is None:
+            raise _no_run(url, directory)
         directory_of(url)
         incoming.pull()
         return directory
 
     return fetch
+
+
+def check_stored(directory: Path) -> None:
+    """Refuse a working copy of a run that its storage does not hold any more, or not yet; it may be the only copy.
+
+    Raises:
+        RunError: says where the copy is and what can be done with it, or the storage cannot be reached.
+    """
+    origin = _origin(directory)
+    if origin is not None and opened(origin.url).read(MANIFEST) is None:
+        raise _no_run(origin.url, directory)
+
+
+def _no_run(url: str, directory: Path) -> RunError:
+    """Return the error for a URL where no run is."""
+    absent = f"{url}: no run here (no {MANIFEST})"
+    if not (directory / MANIFEST).exists():
+        return RunError(f"{absent}; make one with: codesign search SPACE COST --run {url}")
+    return RunError(
+        f"{absent}, but this machine has a working copy of one, {directory}: copy it there again with: codesign resume "
+        f"{directory}; or move it away and remove its {ORIGIN} to keep it as a run of its own; or, if nobody needs it, "
+        "remove it"
+    )
 
 
 def fetched(address: str | Path) -> Path:

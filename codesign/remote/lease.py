@@ -6,6 +6,7 @@ that loses stops before its next portion. The ages of leases need clocks that ag
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import socket
@@ -28,6 +29,11 @@ RENEW_S = 20.0
 """Seconds between two signs of life."""
 
 
+def awake_or_not() -> float:
+    """Return seconds of a clock that also counts while the machine sleeps, where there is one."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
 class Holder(msgspec.Struct, frozen=True):
     """The content of the object."""
 
@@ -47,7 +53,7 @@ class Lease:
     def __init__(self, store: Store, copy: str) -> None:
         self._store = store
         self._own = Holder(socket.gethostname(), os.getpid(), secrets.token_hex(8), copy, time.time())
-        self._renewed = -LEASE_S
+        self._renewed = -math.inf
         self._lost: Holder | None = None
         self._ended = threading.Event()
         self._turn = threading.Lock()
@@ -58,7 +64,7 @@ class Lease:
         Raises:
             RunError: another process has taken it, or the storage cannot be reached.
         """
-        if self._lost is None and time.monotonic() - self._renewed > LEASE_S / 2:
+        if self._lost is None and awake_or_not() - self._renewed > LEASE_S / 2:
             self.renew()
         if self._lost is not None:
             raise RunError(
@@ -86,7 +92,7 @@ class Lease:
             RunError: another process has it, or the storage cannot be reached.
         """
         if self._store.create(LEASE, self._text()):
-            self._renewed = time.monotonic()
+            self._renewed = awake_or_not()
         else:
             self._refuse(_holder(self._store))
             self._write()
@@ -113,7 +119,7 @@ class Lease:
 
     def _write(self) -> None:
         self._store.write(LEASE, self._text())
-        self._renewed = time.monotonic()
+        self._renewed = awake_or_not()
 
     def _text(self) -> bytes:
         return msgspec.json.encode(msgspec.structs.replace(self._own, time=time.time()))

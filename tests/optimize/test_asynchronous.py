@@ -15,6 +15,7 @@ from codesign.accuracy.protocol import Proxy
 from codesign.evaluation import make_evaluator
 from codesign.optimize import loop
 from codesign.optimize.asynchronous import AHEAD
+from codesign.optimize.plateau import stopped
 from codesign.optimize.pool import Answer, InProcess
 from codesign.optimize.steps import prepared
 from codesign.run import Run
@@ -89,3 +90,17 @@ def test_an_interrupted_search_goes_on_from_what_is_recorded(algorithm: str, lin
     assert record_of(directory)["evaluations.jsonl"].startswith(kept)
     assert len(np.unique(run.evaluations.genomes, axis=0)) == len(run.evaluations) == BUDGET
     assert len(np.unique(run.asks.order)) == BUDGET
+
+
+def test_a_search_that_ended_at_a_plateau_does_not_grow(tmp_path: Path) -> None:
+    """However often it is resumed; by another rule it goes on."""
+    rule = {"patience": 20, "plateau": 0.3}
+    run = small_search(tmp_path / "run", budget=400, order="async", **rule)
+    record = record_of(tmp_path / "run")
+    assert len(run.evaluations) < 400
+    assert stopped(run).startswith("stopped: ")
+    for _ in range(3):
+        codesign.resume(tmp_path / "run")
+        assert record_of(tmp_path / "run") == record
+    longer = len(run.evaluations) + 30
+    assert len(codesign.resume(tmp_path / "run", patience=0, budget=longer).evaluations) == longer

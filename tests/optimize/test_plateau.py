@@ -61,6 +61,24 @@ def test_a_stopped_search_stays_stopped(ended: tuple[Run, Progress], tmp_path: P
     assert len(codesign.resume(directory, budget=700).evaluations) == len(run.evaluations)
 
 
+def test_an_interrupted_search_is_not_called_stopped(tmp_path: Path) -> None:
+    """The default's batches are of any size: only the log of the end says that the rule was asked there."""
+    rule = {"budget": 400, "patience": 10, "plateau": 0.05}
+    run = small_search(tmp_path / "run", algorithm="bilevel", cost_model="gemmini_40nm", **rule)
+    assert stopped(run).startswith("stopped: ")
+    whole = record_of(run.directory)
+    lines = whole["evaluations.jsonl"].splitlines(keepends=True)
+    said = []
+    for count in range(len(lines) - 12, len(lines) + 1):
+        directory = restore(tmp_path / "cut", whole | {"evaluations.jsonl": b"".join(lines[:count])})
+        said.append(stopped(codesign.open_run(directory)))
+    assert said[-1] == f"interrupted, or {stopped(run)}"
+    assert any(said[:-1])
+    assert all(text == "" or text.startswith("interrupted, or stopped: ") for text in said)
+    codesign.resume(directory)
+    assert stopped(codesign.open_run(directory)) == stopped(run)
+
+
 def test_another_patience_goes_on(ended: tuple[Run, Progress], tmp_path: Path) -> None:
     """Without the rule the record is that of a search that never had it; so with a milder one."""
     run, _ = ended

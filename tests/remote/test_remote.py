@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import time
 import uuid
 from pathlib import Path
@@ -149,7 +150,10 @@ def test_who_may_not_write_is_told_at_once(known: Run, place: str, monkeypatch: 
 
 
 def test_one_writer(known: Run, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second machine is refused while the first gives signs of life, then takes over, and the first one stops."""
+    """A second machine is refused while the first gives signs of life, then takes over, and the first one stops.
+
+    Also if the first one slept meanwhile, so that only the clock that counts sleep has gone on.
+    """
     search_again(place, known, 30)
     here, lines = directory_of(place), (known.evaluations.take(slice(0, 1)), known.asks.take(slice(0, 1)))
     with record.writing(here):
@@ -160,7 +164,7 @@ def test_one_writer(known: Run, place: str, tmp_path: Path, monkeypatch: pytest.
         with monkeypatch.context() as context:
             context.setattr(lease.time, "time", lambda: now + lease.LEASE_S + 1)
             with record.writing(fetched(place)):
-                context.setattr(lease.time, "monotonic", lambda: 1e9)
+                context.setattr(lease.time, "clock_gettime", {time.CLOCK_BOOTTIME: 1e9}.__getitem__)
                 with pytest.raises(RunError, match="has taken over this run"):
                     open_run(here).extend(*lines)
     assert "writer.json" not in objects(place)
@@ -259,6 +263,26 @@ def test_reading_verbs_take_urls(known: Run, url: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         codesign.recost(url, "unit", directory=tmp_path / "again").evaluations.genomes, known.evaluations.genomes
     )
+
+
+def test_a_run_that_is_gone_is_not_shown_from_its_copy(known: Run, tmp_path: Path) -> None:
+    """Whoever asks is told where the copy is; nothing of it is touched, and resuming it puts the run back."""
+    url, stored = f"file://{tmp_path}/storage/run", tmp_path / "storage" / "run"
+    directory = small_search(url).directory  # type: ignore[arg-type]
+    shutil.rmtree(stored)
+    before = record_of(directory)
+    search = ("search", "tiny", "unit", "--algorithm", "nsga2", "--budget", "60", "--population", "20", "--seed", "3")
+    for verb in (("status", url), ("front", url), ("resume", url), (*search, "--run", url)):
+        said = refusal(*verb).replace("\n", "")
+        assert f"{url}: no run here (no run.json), but this machine has a working copy of one, {directory}" in said
+        assert not stored.exists()
+    assert record_of(directory) == before
+    codesign.resume(directory)
+    assert record_of(open_run(url).directory) == record_of(known.directory)
+    assert (stored / "run.json").exists()
+    shutil.rmtree(stored)
+    shutil.rmtree(directory)
+    assert "make one with: codesign search" in refusal("front", url)
 
 
 @pytest.mark.parametrize(
