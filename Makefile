@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= ../shared/data
+# Processes that run the tests; each takes up to 4 GiB.
+WORKERS ?= 2
 
 .PHONY: search test test-long test-chaos lint kernels reference figures wheel clean
 
@@ -11,7 +13,7 @@ search: $(VENV)/.installed
 	$(BIN)/codesign search sotu_lm gemmini_40nm --budget 200 --population 40
 
 test: $(VENV)/.installed lint
-	$(BIN)/python -m pytest -m "not long"
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not long"
 
 test-long: $(VENV)/.installed
 	$(BIN)/python -m pytest -m long

@@ -111,6 +111,8 @@ class Pace:
         Where one is the least, a portion may take twice as long as the shortest so far: a proxy to which many shapes
         are no more work than one is soon asked for many, however long that takes; if a shape takes a minute, for two.
         """
+        if count < self.size and seconds < OWN_SECONDS:
+            return  # the short end of a batch says little
         self._shortest = min(self._shortest, seconds)
         target = max(OWN_SECONDS, 2 * self._shortest) if self._least == 1 else OWN_SECONDS
         fit = int(target * count / max(seconds, 1e-9))
