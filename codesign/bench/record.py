@@ -28,9 +28,10 @@ from codesign.cost.technology import Technology
 from codesign.design import FloatArray, ModelShape
 from codesign.evaluation import Evaluations, no_failures
 from codesign.lines import SEAL_BYTES, whole_blocks, whole_lines
-from codesign.manifest import read_manifest, sources
+from codesign.manifest import Fork, read_manifest, sources
 from codesign.optimize import loop
 from codesign.optimize.algorithms import DEFAULT_ALGORITHM
+from codesign.optimize.asking import keys, unseen
 from codesign.parameters import total_parameters
 from codesign.record import EVALUATIONS, one_batch
 from codesign.record_columns import decoder
@@ -84,10 +85,12 @@ def write(directory: Path, rows: int) -> dict[str, Any]:
         population=PORTION,
         seed=0,
         budget=rows,
+        forked_from=Fork(name="drawn", evaluations=rows),  # no algorithm asked for them: the last ones neither
     )
+    seen: set[bytes] = set()
     found, waited, taken = runs.create(directory, manifest), 0.0, []
     for start in range(0, rows, PORTION):
-        part = _portion(document.content, costs, min(PORTION, rows - start), rng, first=start == 0)
+        part = _portion(document.content, costs, min(PORTION, rows - start), rng, seen)
         begin, cpu = time.perf_counter(), time.process_time()
         found = found.extend(part, one_batch(start, len(part)))
         taken.append(time.process_time() - cpu)
@@ -163,12 +166,18 @@ def quality_of(shape: ModelShape) -> dict[str, FloatArray]:
 
 
 def _portion(
-    space: SearchSpace, costs: dict[str, FloatArray], count: int, rng: np.random.Generator, first: bool
+    space: SearchSpace, costs: dict[str, FloatArray], count: int, rng: np.random.Generator, seen: set[bytes]
 ) -> Evaluations:
-    """Return so many evaluations; the genome and the costs of one need not belong together, but of the first one do."""
-    picked, blur, genomes = rng.integers(0, COSTED, count), BLUR * np.ones(count), space.sample(rng, count)
-    if first:
-        picked[0], blur[0], genomes[0] = 0, 0.0, space.encode(space.baseline)[0]
+    """Return so many evaluations; the genome and the costs of one need not belong together, but of the first one do.
+
+    No design of `seen` is among them; afterwards they are in it.
+    """
+    picked, blur, drawn = rng.integers(0, COSTED, count), BLUR * np.ones(count), space.sample(rng, 2 * count)
+    if not seen:
+        picked[0], blur[0] = 0, 0.0
+        drawn = np.concatenate([space.encode(space.baseline), drawn])
+    genomes = unseen(drawn, count, seen)
+    seen.update(keys(genomes))
     metrics = {name: column[picked] * np.exp(blur * rng.normal(size=count)) for name, column in costs.items()}
     excess = np.zeros(count)
     for name, limit in space.limits.items():
