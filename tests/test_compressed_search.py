@@ -38,7 +38,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A search of 60 designs with the user's proxy."""
     directory = tmp_path_factory.mktemp("compressed") / "run"
     return codesign.search(
-        SPACE, "gemmini_40nm", proxy=fewer_bits_are_worse, budget=60, population=20, directory=directory
+        SPACE,
+        "gemmini_40nm",
+        proxy=fewer_bits_are_worse,
+        algorithm="nsga2",
+        budget=60,
+        population=20,
+        directory=directory,
     )
 
 
@@ -62,7 +68,13 @@ def test_every_group_is_searched(run: Run) -> None:
 def test_the_record_resumes(run: Run, tmp_path: Path) -> None:
     """Half of the search, resumed, is the whole of it, byte for byte."""
     half = codesign.search(
-        SPACE, "gemmini_40nm", proxy=fewer_bits_are_worse, budget=30, population=20, directory=tmp_path / "half"
+        SPACE,
+        "gemmini_40nm",
+        proxy=fewer_bits_are_worse,
+        algorithm="nsga2",
+        budget=30,
+        population=20,
+        directory=tmp_path / "half",
     )
     assert len(half.evaluations) == 30
     codesign.resume(tmp_path / "half", budget=60)
