@@ -117,7 +117,7 @@ def _together(
 ) -> list[Run]:
     """Do the first search here; the others afterwards, or in other processes from the moment when it has begun."""
     at_once = min(whole("at once", at_once, 1), len(places))
-    notice = options.get("notice", str)
+    notice = options.get("notice", lambda _: None)
     with beside.divided(options.get("where", loop.HERE), at_once) as where, beside.Others(at_once, notice) as others:
 
         def begun(state: Progress) -> None:
