@@ -90,6 +90,8 @@ def search(
     from codesign.optimize import seeds as several
     from codesign.optimize.pools import Where
 
+    if seeds is None and at_once != 1:
+        raise InputError("--at-once: expected with --seeds, which says how many searches there are")
     options: dict[str, Any] = {
         "proxy": proxy,
         "screen": screen,

@@ -101,6 +101,7 @@ class Others:
                 process.send_signal(signal.SIGINT)
             said = process.communicate()[1].strip().splitlines()
             self._running.discard(process)
-        if process.returncode and not self._stopped.is_set():
+        if not process.returncode:
+            self._notice(f"{place}: finished")
+        elif not self._stopped.is_set():
             raise RunError(f"{place}: {said[-1] if said else f'its process ended with {process.returncode}'}")
-        self._notice(f"{place}: finished")

@@ -53,6 +53,7 @@ def search(
     if directory is None or is_url(directory):
         raise InputError("seeds: expected a new directory on this machine for the runs; name it with --run")
     given = options.get("proxy")
+    at_once = whole("at once", at_once, 1)
     if at_once > 1 and not isinstance(given, str | None):
         raise InputError("at once: expected a proxy by name; another process does not know the object")
     places = [Path(directory) / MEMBER.format(number) for number in range(count)]

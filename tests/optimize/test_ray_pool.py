@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -111,38 +112,42 @@ def test_a_search_is_the_same_with_any_number_of_workers(cluster: Any, tmp_path:
 
 @pytest.mark.long
 def test_a_pool_survives_chaos(cluster: Any, tmp_path: Path) -> None:
-    """Workers and nodes are killed at random for as long as the search goes on: its evaluations are the undisturbed."""
-    nodes, rng = cluster[0], np.random.default_rng(0)
-    pool, genomes = pool_of(resolve(Noted(tmp_path, seconds=0.1))), designs(1500)
-    measure, kills, ended = measuring(named("plain"), pool), list[str](), threading.Event()
+    """Workers and nodes are killed at random, round after round: each round's evaluations are the undisturbed."""
+    nodes, rng, genomes = cluster[0], np.random.default_rng(0), designs(1500)
+    pool = pool_of(resolve(Noted(tmp_path, seconds=0.1)))
+    undisturbed = joined(list(measuring(named("plain"), InProcess(resolve(plain))).in_order(genomes)))
+    kills, deaths, ended = list[str](), Counter[str](), threading.Event()
 
     def kill_workers() -> None:
-        while not ended.wait(rng.exponential(1.5)):
+        while not ended.wait(rng.exponential(1.0)):
             for note in list(tmp_path.iterdir())[:1]:
+                measured = note.read_text()
                 note.unlink()
-                with suppress(ProcessLookupError):
-                    os.kill(int(note.name), signal.SIGKILL)
-                    kills.append("worker")
+                if deaths[measured] + 1 < ATTEMPTS:  # a shape that dies more often has failed, as it should
+                    deaths[measured] += 1
+                    with suppress(ProcessLookupError):
+                        os.kill(int(note.name), signal.SIGKILL)
+                        kills.append("worker")
 
-    thread, parts, spare = threading.Thread(target=kill_workers), list[Evaluations](), None
+    thread, spare = threading.Thread(target=kill_workers), None
     thread.start()
     try:
-        for start in range(0, 1500, 100):
-            for number, part in enumerate(measure.in_order(genomes[start : start + 100])):
-                parts.append(part)
-                if number == 3 and spare is None:
-                    spare = nodes.add_node(num_cpus=1)
-                elif number == 3 and start % 300 == 0:
-                    nodes.remove_node(spare, allow_graceful=False)
-                    kills.append("node")
-                    spare = None
+        while kills.count("worker") < 10 or kills.count("node") < 2:
+            measure, parts = measuring(named("plain"), pool), list[Evaluations]()
+            for start in range(0, len(genomes), 100):
+                for number, part in enumerate(measure.in_order(genomes[start : start + 100])):
+                    parts.append(part)
+                    if number == 3 and spare is None:
+                        spare = nodes.add_node(num_cpus=1)
+                    elif number == 3 and start % 300 == 0:
+                        nodes.remove_node(spare, allow_graceful=False)
+                        kills.append("node")
+                        spare = None
+            assert_same(joined(parts), undisturbed)
     finally:
         ended.set()
         thread.join()
         pool.close()
-    assert_same(joined(parts), joined(list(measuring(named("plain"), InProcess(resolve(plain))).in_order(genomes))))
-    assert kills.count("worker") >= 5  # one that was killed takes seconds to be replaced, where the machine is busy
-    assert kills.count("node") >= 1
 
 
 def test_no_worker_is_waited_for_and_then_given_up(cluster: Any) -> None:

@@ -70,6 +70,9 @@ def test_what_runs_beside_stops_with_the_first_one(tmp_path: Path) -> None:
     assert process.returncode == 130
     states = [next(status.follow(place, 1.0)).state for place in places]
     assert states == ["stopped", "stopped"]
+    for number, record in enumerate(records):
+        undisturbed = small_search(tmp_path / str(number), budget=10, population=10, seed=3 + number)
+        assert record.read_bytes().startswith(record_of(undisturbed.directory)["evaluations.jsonl"])
 
 
 def test_one_that_fails_is_named_and_the_others_end(tmp_path: Path) -> None:
@@ -119,6 +122,7 @@ def test_verbs_of_one_run_name_the_members(tmp_path: Path) -> None:
 
 def test_what_makes_no_sense_is_refused(tmp_path: Path) -> None:
     """Without a directory, with a URL or with no seed there is nothing to search into or with."""
+    assert "--at-once: expected with --seeds" in refusal(*COMMAND, "--at-once", "2", "--run", tmp_path / "none")
     assert "at once: expected at least 1, got 0" in refusal(
         *COMMAND, "--seeds", "2", "--at-once", "0", "--run", tmp_path / "none"
     )
