@@ -16,6 +16,7 @@ from codesign.cost.prepare import Fidelity
 from codesign.cost.technology import Technology
 from codesign.design import BoolArray, Design, FloatArray, IntArray, Scenario
 from codesign.errors import InputError
+from codesign.fits import check_fits
 from codesign.space import SearchSpace
 
 NO_MAPPING = "no tile fits on chip"
@@ -129,11 +130,12 @@ def make_evaluator(space: SearchSpace, technology: Technology, proxy: Proxy, fid
 
     Raises:
         ProxyError: the space varies what the proxy cannot see.
-        InputError: an objective or limit of the space is no column of the cost or of the proxy; a dataflow is unknown
-            to the cost model; the baseline does not fit on its accelerator; no design can keep the limits; the cost
-            model is not calibrated.
+        InputError: an objective or limit of the space is no column of the cost or of the proxy; a dataflow or the
+            accumulator is unknown to the cost model; the baseline does not fit on its accelerator; no design can keep
+            the limits; the cost model is not calibrated.
     """
     proxy.check(space.family, space.choices())
+    check_fits(space, technology)
     remembering = Remembering(proxy)
     metrics, _ = measure(space.baseline, space.scenario, technology, remembering, fidelity)
     if np.isnan(metrics["edp_js"]).any():

@@ -21,8 +21,10 @@ def catalogue() -> dict[str, dict[str, str]]:
     from codesign.accuracy.proxy import described as proxies
     from codesign.bench import BENCHES
     from codesign.export import known_formats
+    from codesign.fits import fitting
     from codesign.optimize.algorithms import ALGORITHMS, DESCRIBED
     from codesign.optimize.screening import SCREENS
+    from codesign.space_file import read_space
 
     described = {
         f"{kind}s": {
@@ -31,6 +33,9 @@ def catalogue() -> dict[str, dict[str, str]]:
         for kind in files.FOLDERS
     }
     return described | {
+        "cost models that fit a search space": {
+            name: ", ".join(fitting(read_space(name).content)) for name in files.shipped("search space")
+        },
         "proxies": proxies(),
         "screens": SCREENS,
         "algorithms": {name: _first_line(build.__doc__) for name, build in ALGORITHMS.items()} | DESCRIBED,

@@ -20,7 +20,7 @@ LAYERS = (
     ("text", "elastic"),
     ("training", "scoring"),
     ("cost", "accuracy"),
-    ("evaluation", "front", "breakdown", "ties"),
+    ("fits", "evaluation", "front", "breakdown", "ties"),
     (
         "journal",
         "remote",

@@ -124,6 +124,7 @@ def test_lists_and_shown_files() -> None:
     kinds = {
         "search spaces",
         "cost models",
+        "cost models that fit a search space",
         "recipes",
         "proxies",
         "screens",
