@@ -139,7 +139,7 @@ def _read_run(source: str) -> tuple[Design, Scenario]:
     from codesign.run import open_run
 
     directory, _, number = source.rpartition("#")
-    run = open_run(Path(directory))
+    run = open_run(directory)
     if not re.fullmatch(r"\d{1,18}", number) or int(number) >= len(run.evaluations):
         raise InputError(f"{source}: expected an id of 0..{len(run.evaluations) - 1} after #, got {number!r}")
     row = int(number)

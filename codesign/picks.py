@@ -38,6 +38,20 @@ def joint_front(runs: Sequence[Run]) -> list[Choice]:
     return [(run, ids[best[a:b]]) for run, ids, a, b in zip(runs, fronts, starts, starts[1:], strict=False)]
 
 
+def picked(address: str, wish: str | None) -> tuple[str, str | None]:
+    """Split RUN#ID into the run and the wish for that design; any other address stays as it is, with its wish.
+
+    Raises:
+        InputError: an id and a wish.
+    """
+    named = re.fullmatch(r"(.+)#(\d{1,18})", address)
+    if named is None:
+        return address, wish
+    if wish is not None:
+        raise InputError(f"{address}: --pick: expected none beside an id, got {wish!r}")
+    return named[1], named[2]
+
+
 def choose(runs: Sequence[Run], condition: str | None, wish: str | None) -> list[Choice]:
     """Return what `codesign front` shows: the front, those of it that fulfil a condition, or one design.
 

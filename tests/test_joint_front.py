@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 import codesign
 from codesign.errors import InputError
-from codesign.picks import choose, joint_front
+from codesign.picks import choose, joint_front, picked
 from codesign.tables import front_record, front_table
+from codesign.terminal import engineering, fronts
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +56,46 @@ def test_tables_of_several_runs_name_the_run(runs: list[codesign.Run]) -> None:
     assert set(table["run"]) <= {"seed0", "seed1"}
     assert [design["run"] for design in record["designs"]] == table["run"].tolist()
     assert record["run"] == "seed0, seed0, seed1"
+
+
+def test_several_runs_are_one_table_in_order_of_quality(
+    runs: list[codesign.Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The joint front is printed as one table, best quality first, each design with its run and id."""
+    console = Console(width=400, record=True, file=io.StringIO())
+    monkeypatch.setattr(fronts, "out", console)
+    fronts.print_joint(joint_front(runs), rows=1000)
+    title, header, _, *lines = (line.split() for line in console.export_text().splitlines())
+    chosen = {run.name: ids.tolist() for run, ids in joint_front(runs)}
+    assert "joint front of" in " ".join(title)
+    assert header[:3] == ["run", "id", "perplexity"]
+    assert sorted((line[0], int(line[1])) for line in lines) == sorted((n, i) for n, ids in chosen.items() for i in ids)
+    quality = [float(line[2].rstrip("*")) for line in lines]
+    assert quality == sorted(quality)
+
+
+def test_a_long_joint_front_is_thinned_at_both_ends_alike(
+    runs: list[codesign.Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of many designs some are shown, the best quality and the least cost among them, and it is said how many."""
+    console = Console(width=400, record=True, file=io.StringIO())
+    monkeypatch.setattr(fronts, "out", console)
+    chosen = joint_front(runs)
+    fronts.print_joint(chosen, rows=2)
+    text = console.export_text()
+    every = {n: c for run, ids in chosen for n, c in zip(run.evaluations.metrics["edp_js"][ids], ids, strict=True)}
+    assert f"2 of {sum(len(ids) for _, ids in chosen)} front designs shown" in text
+    for edp in (min(every), max(every)):
+        assert engineering(edp, "Js") in text
+
+
+def test_an_address_can_name_a_design(runs: list[codesign.Run]) -> None:
+    """RUN#ID is the run and a wish for the design; with another wish it is refused."""
+    assert picked("runs/a", "knee") == ("runs/a", "knee")
+    assert picked("runs/a#17", None) == ("runs/a", "17")
+    assert picked("runs/a#b", None) == ("runs/a#b", None)
+    with pytest.raises(InputError, match="runs/a#17: --pick: expected none beside an id, got 'knee'"):
+        picked("runs/a#17", "knee")
 
 
 def test_runs_that_do_not_compare_are_refused(runs: list[codesign.Run], tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 import codesign
-from codesign import terminal
-from codesign.terminal import engineering, front_table, gain_line
+from codesign.terminal import engineering, fronts
+from codesign.terminal.fronts import front_table, gain_line
 from tests.optimize.searches import small_search
 from tests.optimize.spaces import write_space
 
@@ -28,7 +28,7 @@ def test_tables_drop_columns_but_never_cut_a_number(
 ) -> None:
     """At any width the EDP of every design stands in full, and nothing is shortened."""
     console = Console(width=width, record=True, highlight=False, file=open("/dev/null", "w"))  # noqa: SIM115
-    monkeypatch.setattr(terminal, "out", console)
+    monkeypatch.setattr(fronts, "out", console)
     ids = run.front_ids()[:10].tolist()
     with console.file:
         console.print(front_table(run, ids))
@@ -51,8 +51,8 @@ def test_gains_say_both_ends(run: codesign.Run) -> None:
 def test_the_front_shows_the_designs_of_the_gains(run: codesign.Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """However few rows are shown, those that the gains name are among them."""
     console = Console(width=200, record=True, file=io.StringIO())
-    monkeypatch.setattr(terminal, "out", console)
-    terminal.print_run(run, rows=2)
+    monkeypatch.setattr(fronts, "out", console)
+    fronts.print_run(run, rows=2)
     first = {line.split()[0] for line in console.export_text().splitlines() if line.strip()}
     assert {str(gain.id) for gain in run.gains()} <= first
 

@@ -17,17 +17,20 @@ if TYPE_CHECKING:
 def export(
     run: RunDirectory,
     to: Annotated[Path, typer.Option(help="Directory to write into.")],
-    pick: Annotated[str, typer.Option(help="knee, an id, or 'min COLUMN where CONDITION'.")] = "knee",
+    pick: Annotated[
+        str | None, typer.Option(help="knee, an id, or 'min COLUMN where CONDITION' [default: knee, or RUN#ID].")
+    ] = None,
     formats: Annotated[str, typer.Option("--format", help="Comma-separated formats.")] = "json",
 ) -> None:
     """Write one design of a run, or all of it (optuna), in the words of other tools."""
     from codesign import terminal
-    from codesign.picks import caveat, export_run
+    from codesign.picks import caveat, export_run, picked
     from codesign.run import open_run
 
-    opened = open_run(run)
-    terminal.say(caveat(opened, pick))
-    for path in export_run(opened, pick, formats.split(","), to):
+    address, wish = picked(run, pick)
+    opened, wish = open_run(address), wish or "knee"
+    terminal.say(caveat(opened, wish))
+    for path in export_run(opened, wish, formats.split(","), to):
         typer.echo(path)
 
 

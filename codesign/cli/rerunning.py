@@ -24,12 +24,13 @@ def recost(
     """Cost the designs of a run under another cost model; their quality is taken over, nothing is measured."""
     from codesign import recosting, terminal
     from codesign.tables import front_record
+    from codesign.terminal.fronts import print_run
 
     found = recosting.recost(run, cost, directory=to, scenario=scenario, fidelity=fidelity.value if fidelity else None)
     if as_json:
         print_json(front_record([(found, found.front_ids())]))
     else:
-        terminal.print_run(found)
+        print_run(found)
         terminal.out.print(f"run {found.directory}")
 
 

@@ -26,7 +26,6 @@ from codesign.cli.options import (
 from codesign.errors import InputError
 
 if TYPE_CHECKING:
-    from codesign.picks import Choice
     from codesign.run import Run
 
 
@@ -166,7 +165,9 @@ def resume(
 
 @app.command(epilog="Example: codesign front runs/reference --where 'area_mm2 < 1 and perplexity <= baseline * 1.045'")
 def front(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs; several give one front.")],
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN...", help="Runs; several give one front; RUN#ID = one design.")
+    ],
     where: Annotated[str | None, typer.Option(help="Keep front designs that fulfil a condition on columns.")] = None,
     pick: Annotated[
         str | None,
@@ -178,13 +179,16 @@ def front(
     """Print the Pareto front of a run, some of it, or one design; or the joint front of several runs."""
     from codesign import terminal
     from codesign.members import all_members
-    from codesign.picks import caveat, choose
+    from codesign.picks import caveat, choose, picked
     from codesign.run import open_run
     from codesign.tables import front_record, front_table
+    from codesign.terminal.fronts import designs_table, print_fronts
 
     if as_json and as_csv:
         raise InputError("--json and --csv: expected one of them")
-    opened = [open_run(run) for run in all_members(runs)]
+    named = [picked(run, pick) for run in runs]
+    pick = next((wish for _, wish in named if wish is not None), None)
+    opened = [open_run(run) for run in all_members([run for run, _ in named])]
     for run in opened:
         terminal.say(caveat(run, where, pick))
     chosen = choose(opened, where, pick)
@@ -192,22 +196,12 @@ def front(
         print_json(front_record(chosen))
     elif as_csv:
         typer.echo(front_table(chosen).to_csv(), nl=False)
-    elif where is None and pick is None and len(chosen) == 1:
-        terminal.print_run(chosen[0][0])
+    elif where is None and pick is None:
+        print_fronts(chosen)
+    elif any(len(ids) for _, ids in chosen):
+        terminal.out.print(designs_table(chosen))
     else:
-        if not any(len(ids) for _, ids in chosen):
-            terminal.out.print(f"no design of the front fulfils {where!r}")
-            return
-        _print_joint(chosen)
-
-
-def _print_joint(chosen: list[Choice]) -> None:
-    from codesign import terminal
-
-    for run, ids in chosen:
-        if len(chosen) > 1:
-            terminal.out.print(f"{run.name}: {len(ids)} designs of the joint front")
-        terminal.out.print(terminal.front_table(run, ids.tolist()))
+        terminal.out.print(f"no design of the front fulfils {where!r}")
 
 
 def _finish(found: list[Run], as_json: bool) -> None:
@@ -216,14 +210,13 @@ def _finish(found: list[Run], as_json: bool) -> None:
     from codesign.remote.copies import shown
     from codesign.report import write_report
     from codesign.tables import front_record
+    from codesign.terminal.fronts import print_fronts
 
     alone, chosen = len(found) == 1, joint_front(found)
     if as_json:
         print_json(front_record(chosen))
-    elif alone:
-        terminal.print_run(found[0])
     else:
-        _print_joint(chosen)
+        print_fronts(chosen)
     directory = found[0].directory if alone else found[0].directory.parent
     page = write_report(found, directory / "report.html")
     if not as_json:

@@ -21,3 +21,8 @@ def engineering(value: float, unit: str = "") -> str:
         return f"{value:g} {unit}".strip()
     scale, prefix = next((s for s in reversed(SCALES) if abs(value) >= s[0]), SCALES[0])
     return f"{value / scale:.4g} {prefix}{unit}".strip()
+
+
+def interval_text(low: float, high: float) -> str:
+    """Return an interval as text."""
+    return "not known" if low != low else f"{low:.4g}..{high:.4g}"
