@@ -111,11 +111,11 @@ class Gain:
     budget: float
     """Allowed relative loss against the baseline."""
     id: int
-    """The design of least EDP whose predicted quality is within the budget; the baseline if none is better."""
+    """The design of least EDP whose quality is within the budget; the baseline if none is better."""
     factor: float
     """Baseline's EDP / design's EDP."""
     change: float
-    """Predicted relative change of quality."""
+    """Relative change of quality, as the proxy says."""
     change_low: float
     change_high: float
     """95 % interval of that change; NaN where the proxy gives no error."""

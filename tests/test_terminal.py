@@ -40,12 +40,12 @@ def test_tables_drop_columns_but_never_cut_a_number(
 
 
 def test_gains_say_both_ends(run: codesign.Run) -> None:
-    """A gain is printed with the interval of the predicted change and the gain at both ends."""
+    """A gain is printed with the interval of the change and the gain at both ends."""
     for gain in run.gains():
         line = gain_line(run, gain)
         assert f"{gain.factor:.2f}x" in line
         assert "95 % interval" in line
-        assert f"{gain.factor_low:.2f}x if the predictions are too optimistic" in line
+        assert f"{gain.factor_low:.2f}x if the proxy is too optimistic" in line
 
 
 def test_the_front_shows_the_designs_of_the_gains(run: codesign.Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ def front_slots(summaries: Sequence[Summary], units: Units) -> dict[str, str]:
     """Return what front.html leaves open, as HTML."""
     return {
         "quality": escape(units[summaries[0].quality].label.lower()),
+        "cost": escape(units[summaries[0].cost].in_words),
         "objectives": escape(", ".join(units[name].label for name in summaries[0].run.space.objectives)),
         "hollow": " Hollow: extrapolated by the proxy." if any(_extrapolates(summary) for summary in summaries) else "",
         "thinned": "".join(_thinned(summary) for summary in summaries if len(summary.front) > MOST_SHOWN),

@@ -61,7 +61,7 @@ def design_records(position: int, summary: Summary, units: dict[str, Unit]) -> d
             "id": design_id,
             "run": position,
             "point": [
-                rounded([details.metrics["edp_js"][row] / units["edp_js"].factor])[0],
+                rounded([details.metrics[summary.cost][row] / units[summary.cost].factor])[0],
                 rounded([details.metrics[summary.quality][row]])[0],
             ],
             "notes": notes(summary, design_id),

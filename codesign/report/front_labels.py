@@ -1,4 +1,4 @@
-"""What is written into the plot of the front: the quality budgets, the baseline's EDP, the gains of the picks."""
+"""What is written into the plot of the front: the quality budgets, the baseline's cost, the gains of the picks."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Units = dict[str, Unit]
 
 
 def draw_guides(figure: go.Figure, summary: Summary, units: Units) -> None:
-    """Draw the budgets' qualities as horizontal lines and the baseline's EDP as a vertical one."""
+    """Draw the budgets' qualities as horizontal lines and the baseline's cost as a vertical one."""
     metrics = summary.run.judged.metrics
-    quality, edp = metrics[summary.quality][BASELINE], metrics["edp_js"][BASELINE] / units["edp_js"].factor
+    quality, cost = metrics[summary.quality][BASELINE], metrics[summary.cost][BASELINE] / units[summary.cost].factor
     line = {"color": GREY, "width": 1, "dash": "dot"}
     # The outer label goes above its line, the inner one below, so that they stay apart however close the lines are.
     for budget, anchor, shift in zip(sorted(QUALITY_BUDGETS), ("top", "bottom"), (4, -4), strict=True):
@@ -34,8 +34,8 @@ def draw_guides(figure: go.Figure, summary: Summary, units: Units) -> None:
             xref="paper", x=1, y=y, xanchor="left", xshift=4, yanchor=anchor, yshift=shift, font=font,
             text=budget_name(budget), showarrow=False,
         )  # fmt: skip
-    if math.isfinite(edp):
-        x = rounded([edp])[0]
+    if math.isfinite(cost):
+        x = rounded([cost])[0]
         figure.add_shape(type="line", yref="paper", y0=0, y1=1, x0=x, x1=x, line=line, layer="below")
 
 
@@ -46,11 +46,12 @@ def label_picks(figure: go.Figure, summary: Summary, units: Units) -> None:
     """
     metrics = summary.run.judged.metrics
     labels: dict[int, list[str]] = {}
+    of = "" if summary.cost == "edp_js" else " EDP"
     for gain in sorted(summary.gains, key=lambda gain: -gain.budget):
         if gain.id != BASELINE:
-            labels.setdefault(gain.id, []).append(f"<b>{factor(gain.factor)}</b> within {budget_name(gain.budget)}")
+            labels.setdefault(gain.id, []).append(f"<b>{factor(gain.factor)}{of}</b> within {budget_name(gain.budget)}")
     for (design_id, texts), drop in zip(labels.items(), LABEL_DROPS, strict=False):
-        x, y = metrics["edp_js"][design_id] / units["edp_js"].factor, metrics[summary.quality][design_id]
+        x, y = metrics[summary.cost][design_id] / units[summary.cost].factor, metrics[summary.quality][design_id]
         figure.add_annotation(
             x=rounded([math.log10(x)])[0], y=rounded([y])[0], ax=-18, ay=drop, xanchor="right", align="right",
             text="<br>".join(texts), font={"size": 12, "color": PICK}, bgcolor="rgba(255, 255, 255, 0.85)",

@@ -1,4 +1,4 @@
-"""The plot of the front: quality against EDP. Imported only where a page is written."""
+"""The plot of the front: quality against a cost. Imported only where a page is written."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def front_figure(summaries: Sequence[Summary], units: Units, selected: str) -> g
     for position, summary in enumerate(summaries):
         figure.add_traces(list(_marked(position, summary, units, several)))
     figure.add_trace(_ring(summaries, units, selected))
-    edp, quality = units["edp_js"], units[summaries[0].quality]
+    cost, quality = units[summaries[0].cost], units[summaries[0].quality]
     figure.update_layout(**base_layout(), height=600, hovermode="closest", clickmode="event")
     figure.update_layout(modebar={"orientation": "v"})  # in the right margin, beside the legend
     figure.update_layout(
@@ -52,9 +52,9 @@ def front_figure(summaries: Sequence[Summary], units: Units, selected: str) -> g
             "itemsizing": "constant",
         },
     )
-    figure.update_xaxes(type="log", title=f"{edp.heading}, lower is better", tickformat=",~g")
+    figure.update_xaxes(type="log", title=f"{cost.heading}, lower is better", tickformat=",~g")
     figure.update_xaxes(dtick="D2" if _decades(summaries) < 2 else 1)
-    figure.update_yaxes(title=f"Predicted {quality.label.lower()}, lower is better", range=_quality_range(summaries))
+    figure.update_yaxes(title=f"{quality.label}, lower is better", range=_quality_range(summaries))
     draw_guides(figure, summaries[0], units)
     if not several:
         label_picks(figure, summaries[0], units)
@@ -63,7 +63,7 @@ def front_figure(summaries: Sequence[Summary], units: Units, selected: str) -> g
 
 def _scatter(summary: Summary, units: Units, ids: IntArray, **style: Any) -> go.Scatter:
     metrics = summary.run.judged.metrics
-    x = rounded(metrics["edp_js"][ids] / units["edp_js"].factor)
+    x = rounded(metrics[summary.cost][ids] / units[summary.cost].factor)
     return go.Scatter(x=x, y=rounded(metrics[summary.quality][ids]), **style)
 
 
@@ -116,7 +116,7 @@ def _front(position: int, summary: Summary, units: Units, several: bool) -> Iter
     """Yield the front's line, its markers, and their error bars, which the legend switches on."""
     colour = RUN_COLOURS[position % len(RUN_COLOURS)]
     group = {"legendgroup": f"front {position}"}
-    if set(summary.run.space.objectives) == {summary.quality, "edp_js"}:  # otherwise the front is no curve here
+    if set(summary.run.space.objectives) == {summary.quality, summary.cost}:  # otherwise the front is no curve here
         line = {"color": colour, "width": 1.5}
         yield _scatter(
             summary, units, summary.front, mode="lines", line=line, hoverinfo="skip", showlegend=False, **group
@@ -204,8 +204,8 @@ def _quality_range(summaries: Sequence[Summary]) -> list[float | None]:
 
 
 def _decades(summaries: Sequence[Summary]) -> float:
-    """Return how many powers of ten the drawn EDPs span."""
-    drawn = np.concatenate([s.run.judged.metrics["edp_js"][s.run.comparable] for s in summaries])
+    """Return how many powers of ten the drawn costs span."""
+    drawn = np.concatenate([s.run.judged.metrics[s.cost][s.run.comparable] for s in summaries])
     return math.log10(drawn.max() / drawn.min()) if len(drawn) else 0.0
 
 

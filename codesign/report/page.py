@@ -61,6 +61,7 @@ def render(summaries: Sequence[Summary]) -> str:
     if any(len(summary.front) for summary in summaries):
         front = fill(_part("front.html"), body.front_slots(summaries, units))
     quality = units[summaries[0].quality].label
+    time, not_in_time = sections.TIME[summaries[0].run.manifest.fidelity]
     return fill(
         _part("template.html"),
         {
@@ -71,6 +72,8 @@ def render(summaries: Sequence[Summary]) -> str:
             "front": front,
             "quality": escape(quality.lower()),
             "quality_label": escape(quality),
+            "time": time,
+            "not_in_time": not_in_time,
             "proxy": escape(", ".join(dict.fromkeys(summary.run.manifest.proxy for summary in summaries))),
             "css": _part("page.css"),
             "script": _part("page.js"),

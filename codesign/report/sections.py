@@ -20,13 +20,26 @@ FIDELITIES = {
     "calibrated": "calibrated (as RTL; {low:.3g} to {high:.3g} times it, 10th to 90th percentile of a matmul)",
 }
 
+TIME = {
+    "ideal": (
+        "Ideal time: each product takes as long as the slowest of computing and of moving data at each level, all of "
+        "them overlapped",
+        "Filling and draining the array, loading weights into it, DMA latency, bank conflicts: hardware is slower.",
+    ),
+    "calibrated": (
+        "Calibrated time: computing and moving data at each level, with stalls that were fitted to RTL of one array",
+        "How the stalls of other arrays, bandwidths and dataflows differ from those that were fitted.",
+    ),
+}
+"""What time is made of, and what is not in it, by fidelity."""
+
 MOST_CLOSEST = 10
 """Infeasible designs listed where no feasible one was found."""
 
 _GAINS_NOTE = """
 <p class="note">The two gains at the bottom of a card choose again, with each design’s change taken at one end of its
-95 % interval. <i>Too optimistic</i>: the truth is worse than predicted (upper end), so only designs count that keep
-the budget even then. <i>Too pessimistic</i>: the truth is better (lower end).</p>
+95 % interval. <i>Too optimistic</i>: the truth is worse than the proxy says (upper end), so only designs count that
+keep the budget even then. <i>Too pessimistic</i>: the truth is better (lower end).</p>
 """
 
 _OF_BASELINE = " ({}the baseline’s)"
@@ -166,10 +179,10 @@ def _card(gain: Gain, quality: str, within: bool) -> str:
     known = math.isfinite(gain.change_low)
     rows = [
         ("Design", baseline if gain.id == BASELINE else str(gain.id)),
-        (f"Predicted change of {quality}", percent(gain.change)),
+        (f"Change of {quality}", percent(gain.change)),
         ("its 95 % interval", interval if known else "not known"),
-        ("Gain if predictions are too optimistic", factor(gain.factor_low)),
-        ("Gain if predictions are too pessimistic", factor(gain.factor_high)),
+        ("Gain if the proxy is too optimistic", factor(gain.factor_low)),
+        ("Gain if the proxy is too pessimistic", factor(gain.factor_high)),
     ]
     items = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows)
     return (

@@ -82,6 +82,12 @@ class Summary:
         return self.run.manifest.quality
 
     @property
+    def cost(self) -> str:
+        """Name of the cost that the front is drawn against: EDP, or the first objective where EDP is none."""
+        costs = [name for name in self.run.space.objectives if name != self.quality]
+        return "edp_js" if "edp_js" in costs or not costs else costs[0]
+
+    @property
     def picks(self) -> dict[int, list[str]]:
         """Return the named designs of the front: id -> why."""
         named: dict[int, list[str]] = {}

@@ -47,6 +47,11 @@ class Unit:
         """Label with the unit, as a column heading or axis name."""
         return f"{self.label} ({self.unit})" if self.unit else self.label
 
+    @property
+    def in_words(self) -> str:
+        """Label inside a sentence; abbreviations stay in capitals."""
+        return self.label if self.label[1:2].isupper() else self.label[:1].lower() + self.label[1:]
+
     def text(self, value: float) -> str:
         """Return a value in base units as shown, without the unit."""
         return number(value / self.factor)

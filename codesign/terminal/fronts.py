@@ -202,11 +202,11 @@ def gain_line(run: Run, gain: Gain) -> str:
         return f"EDP gain at +{gain.budget:.2%} {run.manifest.quality}: no design within the limits saves any"
     head = (
         f"EDP gain at +{gain.budget:.2%} {run.manifest.quality}: {gain.factor:.2f}x "
-        f"(design {gain.id}, predicted {gain.change:+.2%}"
+        f"(design {gain.id}, {run.manifest.quality} {gain.change:+.2%}"
     )
     if gain.factor_low != gain.factor_low:
         return f"{head}; the proxy gives no error)"
     return (
         f"{head}, 95 % interval {gain.change_low:+.1%} .. {gain.change_high:+.1%};\n"
-        f"    {gain.factor_low:.2f}x if the predictions are too optimistic, {gain.factor_high:.1f}x if too pessimistic)"
+        f"    {gain.factor_low:.2f}x if the proxy is too optimistic, {gain.factor_high:.1f}x if too pessimistic)"
     )

@@ -23,6 +23,8 @@ from codesign.report.summary import summarise, thin, units_of
 from codesign.report.units import number, percent
 from codesign.run import Run, create
 from codesign.workload import workload
+from tests.optimize.searches import small_search
+from tests.optimize.spaces import write_space
 from tests.report.pages import Page
 from tests.strategies import shapes_in_scenarios
 
@@ -60,6 +62,21 @@ def test_metrics_in_the_page_are_the_recorded_ones(page: Page, tiny_run: Run) ->
     for design in page.data["designs"].values():
         for name, value in design["metrics"].items():
             assert value == pytest.approx(tiny_run.evaluations.metrics[name][design["id"]], rel=1e-5)
+
+
+def test_the_front_is_drawn_against_an_objective(tmp_path: Path) -> None:
+    """Where EDP is no objective, the axis, its heading and the points are of the first cost that is one."""
+    given = {'objectives = ["perplexity", "edp_js"]': 'objectives = ["perplexity", "delay_s"]'}
+    run = small_search(tmp_path / "run", space=write_space(tmp_path, given), budget=40, fidelity="calibrated",
+                       cost_model="gemmini_40nm")  # fmt: skip
+    page, unit = Page(write_report([run], tmp_path / "report.html")), units_of([summarise(run)])["delay_s"]
+    assert "The front: perplexity against delay" in page.text
+    assert "Calibrated time" in page.text
+    assert "Ideal time" not in page.text
+    assert page.data["figures"]["front"]["layout"]["xaxis"]["title"]["text"] == f"{unit.heading}, lower is better"
+    for design in page.data["designs"].values():
+        recorded = run.evaluations.metrics["delay_s"][design["id"]]
+        assert design["point"][0] * unit.factor == pytest.approx(recorded, rel=1e-5)
 
 
 def test_gains_stand_in_the_page(page: Page, tiny_run: Run) -> None:
@@ -126,7 +143,7 @@ def test_a_proxy_without_errors_gives_unknown_intervals(error_run: Run, tmp_path
     """Where the proxy knows no error the page says "not known" and draws no intervals."""
     page = Page(write_report([error_run], tmp_path / "report.html"))
     assert "its 95 % interval not known" in page.text
-    assert "Gain if predictions are too optimistic not known" in page.text
+    assert "Gain if the proxy is too optimistic not known" in page.text
     names = [trace.get("name") for trace in page.data["figures"]["front"]["data"]]
     assert "Front" in names
     assert not any("interval" in (name or "") for name in names)
