@@ -36,6 +36,9 @@ Rate = Annotated[float, Meta(gt=0, le=2**30)]
 Kib = Annotated[float, Meta(gt=0, le=2**30, multiple_of=1 / KIB)]
 """Whole bytes: sizes that round to the same bytes would be one accelerator under two names."""
 
+KibOrNone = Annotated[float, Meta(ge=0, le=2**30, multiple_of=1 / KIB)]
+"""The same, or 0 for a buffer that a machine lacks."""
+
 PerLayer = CountOrNone | Annotated[list[CountOrNone], Meta(min_length=1)]
 """One number for all layers, or one for each."""
 
@@ -89,7 +92,8 @@ class AcceleratorTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     pe_cols: Count
     dataflow: Dataflow
     scratchpad_kib: Kib
-    accumulator_kib: Kib
+    accumulator_kib: KibOrNone
+    """0 under a cost model without an accumulator."""
     dram_bytes_per_cycle: Rate
     vector_lanes: Count
 

@@ -18,6 +18,7 @@ from codesign.design_file import (
     CountOrNone,
     Density,
     Kib,
+    KibOrNone,
     ModelTable,
     PerLayer,
     PerLayerDensity,
@@ -57,6 +58,12 @@ class Sizes(_Strict, frozen=True):
     choices: Annotated[list[Kib], Meta(min_length=1)]
 
 
+class SizesOrNone(_Strict, frozen=True):
+    """A gene over sizes of a buffer that a machine may lack."""
+
+    choices: Annotated[list[KibOrNone], Meta(min_length=1)]
+
+
 class Rates(_Strict, frozen=True):
     """A gene over bandwidths."""
 
@@ -69,7 +76,7 @@ class Dataflows(_Strict, frozen=True):
     choices: Annotated[list[Dataflow], Meta(min_length=1)]
 
 
-GENES = (Counts, LayerCounts, LayerDensities, Sizes, Rates, Dataflows)
+GENES = (Counts, LayerCounts, LayerDensities, Sizes, SizesOrNone, Rates, Dataflows)
 
 
 class ModelChoices(_Strict, frozen=True, kw_only=True):
@@ -96,7 +103,7 @@ class AcceleratorChoices(_Strict, frozen=True):
     pe_cols: Count | Counts
     dataflow: Dataflow | Dataflows
     scratchpad_kib: Kib | Sizes
-    accumulator_kib: Kib | Sizes
+    accumulator_kib: KibOrNone | SizesOrNone
     dram_bytes_per_cycle: Rate | Rates
     vector_lanes: Count | Counts
 
