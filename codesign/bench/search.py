@@ -9,10 +9,11 @@ percentile bootstrap intervals of the mean over seeds; gains are of pairs with t
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import product
-from os import cpu_count
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,8 @@ def compare(space: str, seeds: int, ways: tuple[str, ...]) -> Outcome:
     budgets = tuple(dict.fromkeys(max(2, round(share * truth.shapes)) for share in shares if truth)) or BUDGETS
     jobs = [(way, seed, budgets[-1]) for way, seed in product(ways, range(seeds))]
     jobs += [] if truth else [(OURS, LONG_SEED, LONG_RUN)]
-    with ProcessPoolExecutor(cpu_count() or 1) as pool:
+    # Spawned: a process that is forked after torch has computed waits for threads that it does not have.
+    with ProcessPoolExecutor(os.cpu_count() or 1, get_context("spawn"), _one_thread) as pool:
         found = list(pool.map(_search, *zip(*((space, *job) for job in jobs), strict=True)))
     traces = {
         way: [trace for (one, seed, _), trace in zip(jobs, found, strict=True) if one == way and seed != LONG_SEED]
@@ -102,6 +104,11 @@ def compare(space: str, seeds: int, ways: tuple[str, ...]) -> Outcome:
     }
     known = truth or best_known(evaluator, [trace.points for trace in found])
     return Outcome(known, budgets, traces)
+
+
+def _one_thread() -> None:
+    """Let torch, which is imported after this, compute in one thread: there is a process for each core."""
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def _search(space: str, way: str, seed: int, budget: int) -> Trace:

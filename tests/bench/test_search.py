@@ -79,6 +79,16 @@ def test_figures_of_a_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert {path.name for path in tmp_path.iterdir()} == {"anytime.png", "attainment.png"}
 
 
+def test_a_space_whose_network_computes_in_this_process_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processes that search begin anew: forked after torch has computed here, they would wait for ever."""
+    evaluator_of("sotu_lm", "gemmini_40nm", resolve("supernet"))  # measures the baseline, with torch's threads
+    monkeypatch.setattr(bench, "BUDGETS", (2, 4))
+    monkeypatch.setattr(bench, "LONG_RUN", 6)
+    outcome = bench.compare("sotu_lm", 2, ("random",))
+    assert not outcome.truth.exact
+    assert [trace.used(4) for trace in outcome.traces["random"]] == [4, 4]
+
+
 def test_a_way_that_finds_nothing_is_infinitely_far(tmp_path: Path) -> None:
     """Without a design within the limits there are figures all the same, and plots without the way."""
     outcome = bench.compare("tiny", 2, ("bilevel",))
