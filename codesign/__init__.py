@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from codesign.design import ModelShape as ModelShape
     from codesign.design import Scenario as Scenario
     from codesign.errors import CodesignError as CodesignError
-    from codesign.optimize.loop import resume as resume
     from codesign.optimize.loop import search as search
+    from codesign.optimize.resuming import resume as resume
     from codesign.recosting import recost as recost
     from codesign.run import Run as Run
     from codesign.run import open_run as open_run
 
 _PUBLIC = {
     "search": "codesign.optimize.loop",
-    "resume": "codesign.optimize.loop",
+    "resume": "codesign.optimize.resuming",
     "recost": "codesign.recosting",
     "open_run": "codesign.run",
     "Run": "codesign.run",

@@ -29,7 +29,7 @@ from codesign.design import FloatArray, ModelShape
 from codesign.evaluation import Evaluations, no_failures
 from codesign.lines import SEAL_BYTES, whole_blocks, whole_lines
 from codesign.manifest import Fork, read_manifest, sources
-from codesign.optimize import loop
+from codesign.optimize import resuming
 from codesign.optimize.algorithms import DEFAULT_ALGORITHM
 from codesign.optimize.asking import keys, unseen
 from codesign.parameters import total_parameters
@@ -131,7 +131,7 @@ def front(directory: Path, _: int) -> dict[str, Any]:
 def resume(directory: Path, _: int) -> dict[str, Any]:
     """Resume the search until it has evaluated MORE designs."""
     budget = read_manifest(directory).budget + MORE
-    return {"evaluations": len(loop.resume(directory, budget=budget, cache=NO_CACHE).evaluations)}
+    return {"evaluations": len(resuming.resume(directory, budget=budget, cache=NO_CACHE).evaluations)}
 
 
 STEPS: tuple[Callable[[Path, int], dict[str, Any]], ...] = (raw, decode, open_run, front, resume)

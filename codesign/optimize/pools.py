@@ -9,10 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from codesign.accuracy.cache import Cached, uncached
 from codesign.accuracy.protocol import Proxy
 from codesign.cluster import NoClusterError, connected
 from codesign.design import ModelShape
 from codesign.errors import InputError
+from codesign.evaluation import Evaluator
+from codesign.optimize.cached_pool import CachedPool
 from codesign.optimize.pool import InProcess, Pool
 
 FASTER_HERE = 0.001
@@ -55,13 +58,24 @@ class Where:
         return self.ray or ("local" if self.workers else None)
 
 
+HERE = Where()
+"""Quality is measured in this process."""
+
+Notice = Callable[[str], None]
+"""Told in a sentence what a user wants to know."""
+
+
+def quiet(_: str) -> None:
+    """Say nothing."""
+
+
 @contextmanager
 def opened(
     where: Where,
     proxy: Proxy,
     name: str | None,
     shape: ModelShape,
-    notice: Callable[[str], None] = lambda _: None,
+    notice: Notice = quiet,
 ) -> Iterator[Pool]:
     """Open a pool for the time of a search.
 
@@ -101,6 +115,15 @@ def opened(
         stack.callback(pool.close)
         notice(f"measuring on the Ray cluster at {cluster}, workers: {pool.size}")
         yield pool
+
+
+@contextmanager
+def pool_of(where: Where, evaluator: Evaluator, name: str | None, notice: Notice) -> Iterator[Pool]:
+    """Open what measures for a search, behind the cache of answers if there is one; see `opened`."""
+    proxy = evaluator.proxy.proxy
+    quality = evaluator.proxy.metric[0]
+    with opened(where, uncached(proxy), name, evaluator.space.baseline.shape, notice) as pool:
+        yield CachedPool(pool, proxy, quality) if isinstance(proxy, Cached) else pool
 
 
 def seconds_each(proxy: Proxy, shape: ModelShape) -> float:

@@ -13,9 +13,9 @@ from codesign import run as runs
 from codesign.errors import InputError, RunError
 from codesign.members import MEMBER
 from codesign.occupied import held
-from codesign.optimize import beside, loop
+from codesign.optimize import beside, loop, resuming
 from codesign.optimize.given import whole
-from codesign.optimize.pools import Where
+from codesign.optimize.pools import HERE, Where
 from codesign.optimize.steps import Progress, Watcher
 from codesign.remote.copies import is_url
 from codesign.run import Run, open_run
@@ -94,16 +94,16 @@ def resume(places: Sequence[str | Path], *, watch: Watcher, at_once: int = 1, **
 
     Args:
         places: directories or URLs of the runs.
-        watch: as in `loop.resume`; called for the searches of this process.
+        watch: as in `resuming.resume`; called for the searches of this process.
         at_once: as in `search`.
-        options: as in `loop.resume`.
+        options: as in `resuming.resume`.
 
     Raises:
         CodesignError: as there.
     """
 
     def first(watch: Watcher, where: Where) -> Run:
-        return loop.resume(places[0], watch=watch, **options | {"where": where})
+        return resuming.resume(places[0], watch=watch, **options | {"where": where})
 
     return _together(places, at_once, first, lambda _: None, watch, options)
 
@@ -119,7 +119,7 @@ def _together(
     """Do the first search here; the others afterwards, or in other processes from the moment when it has begun."""
     at_once = min(whole("at once", at_once, 1), len(places))
     notice = options.get("notice", lambda _: None)
-    with beside.divided(options.get("where", loop.HERE), at_once) as where, beside.Others(at_once, notice) as others:
+    with beside.divided(options.get("where", HERE), at_once) as where, beside.Others(at_once, notice) as others:
 
         def begun(state: Progress) -> None:
             begin(state)
@@ -129,13 +129,13 @@ def _together(
 
         found = first(begun, where)
         if at_once == 1:
-            return [found, *(loop.resume(place, watch=watch, **options) for place in places[1:])]
+            return [found, *(resuming.resume(place, watch=watch, **options) for place in places[1:])]
         others.wait()
     return [found, *(open_run(place) for place in places[1:])]
 
 
 def _as_flags(options: dict[str, Any]) -> dict[str, object]:
-    """Return options of `loop.resume` as those of `codesign resume`."""
+    """Return options of `resuming.resume` as those of `codesign resume`."""
     where = options["where"]
     names = ("budget", "patience", "plateau", "cache")
     workers = {"ray": where.ray, "workers": where.workers, "gpus": where.gpus or None}

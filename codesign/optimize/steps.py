@@ -170,3 +170,7 @@ def _choice(screen: Screen | None, run: Run, told: int) -> Choose | None:
         return np.array(recorded, dtype=np.int64)
 
     return choose
+
+
+def nobody(_: Progress) -> None:
+    """Watch nothing."""

@@ -13,7 +13,7 @@ import pytest
 import codesign
 from codesign.accuracy.protocol import Proxy
 from codesign.evaluation import make_evaluator
-from codesign.optimize import loop
+from codesign.optimize import pools
 from codesign.optimize.asynchronous import AHEAD
 from codesign.optimize.plateau import stopped
 from codesign.optimize.pool import Answer, InProcess
@@ -53,7 +53,7 @@ def _shuffled(monkeypatch: pytest.MonkeyPatch) -> None:
     def opened(where: object, proxy: Proxy, *_: object) -> Iterator[Shuffled]:
         yield Shuffled(proxy)
 
-    monkeypatch.setattr(loop, "opened_pool", opened)
+    monkeypatch.setattr(pools, "opened", opened)
 
 
 def searched(directory: Path, algorithm: str, **options: Any) -> Run:
