@@ -20,6 +20,7 @@ from typing import Any
 import moocore
 import numpy as np
 
+from codesign import terminal
 from codesign.accuracy.proxy import resolve
 from codesign.accuracy.table import write_table
 from codesign.bench.search_truth import Truth, all_shapes, best_known, evaluator_of, whole_truth
@@ -97,7 +98,8 @@ def compare(space: str, seeds: int, ways: tuple[str, ...]) -> Outcome:
     jobs += [] if truth else [(OURS, LONG_SEED, LONG_RUN)]
     # Spawned: a process that is forked after torch has computed waits for threads that it does not have.
     with ProcessPoolExecutor(os.cpu_count() or 1, get_context("spawn"), _one_thread) as pool:
-        found = list(pool.map(_search, *zip(*((space, *job) for job in jobs), strict=True)))
+        running = pool.map(_search, *zip(*((space, *job) for job in jobs), strict=True))
+        found = list(terminal.with_bar(running, "searching", len(jobs)))
     traces = {
         way: [trace for (one, seed, _), trace in zip(jobs, found, strict=True) if one == way and seed != LONG_SEED]
         for way in ways

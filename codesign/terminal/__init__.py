@@ -9,6 +9,7 @@ from codesign.terminal.progress import err
 from codesign.terminal.progress import search_progress as search_progress
 from codesign.terminal.progress import show_in_place as show_in_place
 from codesign.terminal.progress import training_progress as training_progress
+from codesign.terminal.progress import with_bar as with_bar
 
 
 def say(text: str) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.console import Console
 from rich.live import Live
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn, track
 from rich.text import Text
 
 from codesign.errors import CodesignError
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from codesign.training.trainer import Step
 
 err = Console(highlight=False, soft_wrap=True, stderr=True)
+
+T = TypeVar("T")
+
+
+def with_bar(items: Iterable[T], description: str, total: int) -> Iterable[T]:
+    """Yield the items, and show how many of them have come."""
+    return track(items, description, total, console=err)
 
 
 @contextmanager
