@@ -7,6 +7,7 @@ from typing import Any
 
 from codesign.errors import InputError
 from codesign.manifest import InputText, brief
+from codesign.remote.copies import shown
 from codesign.run import Run
 
 
@@ -26,6 +27,13 @@ def check_comparable(runs: Sequence[Run]) -> None:
                     f"{run.directory}: {what}: expected {brief(others)} as in {first.directory}, got {brief(own)}; "
                     "figures of these runs do not compare"
                 )
+
+
+def names(runs: Sequence[Run]) -> list[str]:
+    """Return names that tell runs apart: those of their directories, or the addresses where names repeat."""
+    found = [run.name for run in runs]
+    repeated = len(set(found)) < len({run.directory for run in runs})
+    return [shown(run.directory) for run in runs] if repeated else found
 
 
 COMPARED = (

@@ -136,9 +136,10 @@ def read_shape(source: str) -> ModelShape:
 
 
 def _read_run(source: str) -> tuple[Design, Scenario]:
+    from codesign.members import design_address
     from codesign.run import open_run
 
-    directory, _, number = source.rpartition("#")
+    directory, number = design_address(source) or source.rsplit("#", 1)
     run = open_run(directory)
     if not re.fullmatch(r"\d{1,18}", number) or int(number) >= len(run.evaluations):
         raise InputError(f"{source}: expected an id of 0..{len(run.evaluations) - 1} after #, got {number!r}")

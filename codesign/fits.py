@@ -1,4 +1,4 @@
-"""Which cost models a search space fits: they have the dataflows of its accelerators, and an accumulator or none."""
+"""Which cost models a search space fits: they know its dataflows, buffers, operand widths, objectives and limits."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 
 from codesign import files
 from codesign.cost import technology as technologies
-from codesign.cost.estimate import check_dataflows
+from codesign.cost.estimate import EVERY_COST, check_dataflows, cost_metrics
 from codesign.cost.technology import Technology
-from codesign.cost.unit_costs import check_accumulator
+from codesign.cost.unit_costs import check_accumulator, mac_energy_pj
 from codesign.design import Accelerator
 from codesign.design_file import codes
 from codesign.errors import InputError
@@ -19,13 +19,13 @@ from codesign.space import SearchSpace
 
 
 def check_fits(space: SearchSpace, technology: Technology) -> None:
-    """Refuse a cost model that has not what accelerators of the space have.
+    """Refuse a cost model that lacks what designs of the space have, or what is asked of them.
 
     Raises:
         InputError: names what differs, and the shipped cost models that fit the space.
     """
     try:
-        _check(_corners(space), technology)
+        _check(space, technology)
     except InputError as error:
         raise InputError(
             f"search space {space.name}: {error}; shipped cost models that fit: {', '.join(fitting(space)) or 'none'}"
@@ -34,19 +34,27 @@ def check_fits(space: SearchSpace, technology: Technology) -> None:
 
 def fitting(space: SearchSpace) -> list[str]:
     """Return the names of the shipped cost models that a space fits."""
-    corners, found = _corners(space), []
+    found = []
     for name in files.shipped("cost model"):
         try:
-            _check(corners, technologies.read(name).content)
+            _check(space, technologies.read(name).content)
         except InputError:
             continue
         found.append(name)
     return found
 
 
-def _check(accelerator: Accelerator, technology: Technology) -> None:
-    check_dataflows(accelerator, technology)
-    check_accumulator(technology, accelerator)
+def _check(space: SearchSpace, technology: Technology) -> None:
+    corners = _corners(space)
+    check_dataflows(corners, technology)
+    check_accumulator(technology, corners)
+    choices = space.choices()
+    if "weight_bits" in choices:
+        inputs = np.array(choices["activation_bits"])[:, None]
+        mac_energy_pj(technology, inputs, np.array(choices["weight_bits"])[None])
+        mac_energy_pj(technology, inputs, inputs.T)  # scores and context
+    for name in {*space.objectives, *space.limits} & {*EVERY_COST} - {*cost_metrics(technology)}:
+        raise InputError(f"{name}: this cost model does not know it")
 
 
 def _corners(space: SearchSpace) -> Accelerator:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,14 @@ from codesign.remote.copies import is_url
 
 MEMBER = "seed-{:03d}"
 """Names of the directories of the runs."""
+
+
+def design_address(address: str) -> tuple[str, str] | None:
+    """Split RUN#ID into the run and the id; None for any other address, such as a run whose name ends so."""
+    named = re.fullmatch(r"(.+)#(\d{1,18})", address)
+    if named is None or (not is_url(address) and (Path(address) / MANIFEST).exists()):
+        return None
+    return named[1], named[2]
 
 
 def members(address: str | Path) -> list[str | Path]:

@@ -14,6 +14,7 @@ from codesign.design import IntArray
 from codesign.errors import InputError
 from codesign.export import RUN_EXPORTERS, ExportContext, export, write
 from codesign.front import non_dominated
+from codesign.members import design_address
 from codesign.run import Run
 from codesign.tables import design_record, select_columns
 
@@ -44,12 +45,10 @@ def picked(address: str, wish: str | None) -> tuple[str, str | None]:
     Raises:
         InputError: an id and a wish.
     """
-    named = re.fullmatch(r"(.+)#(\d{1,18})", address)
-    if named is None:
-        return address, wish
-    if wish is not None:
+    named = design_address(address)
+    if named is not None and wish is not None:
         raise InputError(f"{address}: --pick: expected none beside an id, got {wish!r}")
-    return named[1], named[2]
+    return named or (address, wish)
 
 
 def choose(runs: Sequence[Run], condition: str | None, wish: str | None) -> list[Choice]:

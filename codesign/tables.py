@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from codesign.comparison import names
 from codesign.cost.estimate import UNCERTAIN
 from codesign.describe import describe_design
 from codesign.design import DATAFLOWS, KIB, IntArray
@@ -92,14 +93,15 @@ def design_record(run: Run, id_: int) -> dict[str, Any]:
 
 def front_record(chosen: Sequence[tuple[Run, IntArray]]) -> dict[str, Any]:
     """Return designs of runs as the JSON that `codesign front --json` prints; the baseline is the first run's."""
+    named = names([run for run, _ in chosen])
     return {
         "format": FORMAT,
-        "run": ", ".join(run.name for run, _ in chosen),
+        "run": ", ".join(named),
         "fidelity": chosen[0][0].manifest.fidelity,
         "baseline": design_record(chosen[0][0], 0),
         "designs": [
-            {"run": run.name} | design_record(run, int(i)) | {"tied_with": tied}
-            for run, ids in chosen
+            {"run": name} | design_record(run, int(i)) | {"tied_with": tied}
+            for name, (run, ids) in zip(named, chosen, strict=True)
             for i, tied in zip(ids, _tied(run, ids), strict=True)
         ],
     }
@@ -117,8 +119,8 @@ def front_table(chosen: Sequence[tuple[Run, IntArray]]) -> pd.DataFrame:
         table.insert(place, "tied_with", [tied_text(tied) for tied in _tied(run, ids)])
     if len(tables) == 1:
         return tables[0]
-    for table, (run, _) in zip(tables, chosen, strict=True):
-        table.insert(0, "run", run.name)
+    for table, name in zip(tables, names([run for run, _ in chosen]), strict=True):
+        table.insert(0, "run", name)
     return pd.concat(tables)
 
 

@@ -12,8 +12,10 @@ from codesign.accuracy.proxy import resolve
 from codesign.cost import technology
 from codesign.errors import InputError
 from codesign.evaluation import make_evaluator
+from codesign.fits import fitting
 from codesign.shipped import catalogue, shipped_text
-from codesign.space_file import read_space
+from codesign.space import SearchSpace
+from codesign.space_file import parse_space, read_space
 
 ROOT = Path(__file__).parent.parent
 
@@ -57,6 +59,29 @@ def test_a_shown_file_can_be_used(tmp_path: Path) -> None:
     for name in files.shipped("cost model"):
         (tmp_path / "mine.toml").write_text(shipped_text(name))
         assert technology.read(str(tmp_path / "mine.toml")).content == technology.read(name).content
+
+
+def test_what_a_cost_model_does_not_know_fits_nothing(tmp_path: Path) -> None:
+    """Widths that its number format lacks, and costs that it does not know, are refused before a search begins."""
+
+    def mine(*edits: tuple[str, str]) -> SearchSpace:
+        text = shipped_text("tiny")
+        for old, new in edits:
+            assert old in text
+            text = text.replace(old, new)
+        return parse_space(text, "mine", "mine.toml").content
+
+    leaking = mine(('"edp_js"]', '"leakage_j"]'))
+    assert set(fitting(leaking)) < set(fitting(mine()))
+    assert "unit" not in fitting(leaking)
+    with pytest.raises(InputError, match=r"mine: leakage_j: this cost model does not know it; .* fit: gemmini_40nm"):
+        make_evaluator(leaking, technology.read("unit").content, resolve("surrogate"))
+    bits = ("[accelerator]", "weight_bits = { choices = [4, 5, 8] }\nactivation_bits = 8\n\n[accelerator]")
+    odd = mine(bits, ("[baseline.accelerator]", "weight_bits = 8\nactivation_bits = 8\n\n[baseline.accelerator]"))
+    assert "unit" not in fitting(odd)
+    anything = resolve(lambda shape: {"perplexity": np.ones(len(shape))})
+    with pytest.raises(InputError, match=r"mine: weight bits: expected one of .*, got 5; shipped cost models that fit"):
+        make_evaluator(odd, technology.read("unit").content, anything)
 
 
 def test_unknown_names_list_the_known_ones() -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 import codesign
 from codesign.terminal import engineering, fronts
-from codesign.terminal.fronts import front_table, gain_line
+from codesign.terminal.fronts import gain_line, run_table
 from tests.optimize.searches import small_search
 from tests.optimize.spaces import write_space
 
@@ -31,7 +31,7 @@ def test_tables_drop_columns_but_never_cut_a_number(
     monkeypatch.setattr(fronts, "out", console)
     ids = run.front_ids()[:10].tolist()
     with console.file:
-        console.print(front_table(run, ids))
+        console.print(run_table(run, ids))
         text = console.export_text()
     assert "…" not in text
     for row in (0, *ids):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from codesign.cli.options import AsJson, RunDirectory, app, print_json
+from codesign.cli.options import AsJson, app, print_json
 
 if TYPE_CHECKING:
     from codesign.bench.study_train import Trainings
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 @app.command(epilog="Example: codesign export runs/reference --pick knee --format huggingface,json --to chosen/")
 def export(
-    run: RunDirectory,
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Directory or URL of a run, or RUN#ID.")],
     to: Annotated[Path, typer.Option(help="Directory to write into.")],
     pick: Annotated[
-        str | None, typer.Option(help="knee, an id, or 'min COLUMN where CONDITION' [default: knee, or RUN#ID].")
+        str | None, typer.Option(help="knee, an id, or 'min COLUMN where CONDITION' [default: knee].")
     ] = None,
     formats: Annotated[str, typer.Option("--format", help="Comma-separated formats.")] = "json",
 ) -> None:
@@ -44,7 +44,7 @@ def show(name: Annotated[str, typer.Argument(help="A shipped search space, cost 
 
 @app.command("list", epilog="Example: codesign list --json")
 def list_(as_json: AsJson = False) -> None:
-    """List what is shipped: search spaces, cost models, recipes, proxies, algorithms, export formats, benchmarks."""
+    """List what is shipped: search spaces, cost models, which of them fit, recipes, proxies, algorithms, and more."""
     from codesign.shipped import catalogue
 
     if as_json:

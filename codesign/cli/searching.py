@@ -145,6 +145,8 @@ def resume(
     from codesign.optimize.pools import Where
 
     places = members(run)
+    if at_once != 1 and len(places) == 1:
+        raise InputError("--at-once: expected with a directory of several runs")
     if fork is not None and len(places) > 1:
         raise InputError(f"{run}: --fork: expected one run, got {len(places)}; fork them one by one")
     options: dict[str, Any] = {
@@ -187,8 +189,12 @@ def front(
     if as_json and as_csv:
         raise InputError("--json and --csv: expected one of them")
     named = [picked(run, pick) for run in runs]
-    pick = next((wish for _, wish in named if wish is not None), None)
-    opened = [open_run(run) for run in all_members([run for run, _ in named])]
+    places = all_members([run for run, _ in named])
+    if any(wish != pick for _, wish in named):
+        if len(places) > 1 or where is not None:
+            raise InputError(f"{', '.join(runs)}: expected RUN#ID alone: of one run, and without --where")
+        pick = named[0][1]
+    opened = [open_run(run) for run in places]
     for run in opened:
         terminal.say(caveat(run, where, pick))
     chosen = choose(opened, where, pick)

@@ -53,9 +53,13 @@ LEAKAGE = "leakage_j"
 """The metric of cost models with a table [leakage]."""
 
 
+EVERY_COST = (*COST_METRICS, LEAKAGE)
+"""Of some cost model."""
+
+
 def cost_metrics(technology: Technology) -> tuple[str, ...]:
     """Return the names of `Cost.metrics` under a cost model."""
-    return COST_METRICS if technology.leakage is None else (*COST_METRICS, LEAKAGE)
+    return COST_METRICS if technology.leakage is None else EVERY_COST
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from codesign import run as runs
 from codesign.errors import InputError, RunError
 from codesign.members import MEMBER
 from codesign.occupied import held
-from codesign.optimize import beside, loop, resuming
+from codesign.optimize import beside, loop, resuming, steps
 from codesign.optimize.given import whole
-from codesign.optimize.pools import HERE, Where
+from codesign.optimize.pools import HERE, Where, quiet
 from codesign.optimize.steps import Progress, Watcher
 from codesign.remote.copies import is_url
 from codesign.run import Run, open_run
@@ -105,7 +105,7 @@ def resume(places: Sequence[str | Path], *, watch: Watcher, at_once: int = 1, **
     def first(watch: Watcher, where: Where) -> Run:
         return resuming.resume(places[0], watch=watch, **options | {"where": where})
 
-    return _together(places, at_once, first, lambda _: None, watch, options)
+    return _together(places, at_once, first, steps.nobody, watch, options)
 
 
 def _together(
@@ -118,7 +118,7 @@ def _together(
 ) -> list[Run]:
     """Do the first search here; the others afterwards, or in other processes from the moment when it has begun."""
     at_once = min(whole("at once", at_once, 1), len(places))
-    notice = options.get("notice", lambda _: None)
+    notice = options.get("notice", quiet)
     with beside.divided(options.get("where", HERE), at_once) as where, beside.Others(at_once, notice) as others:
 
         def begun(state: Progress) -> None:

@@ -42,7 +42,7 @@ def _extrapolates(summary: Summary) -> bool:
 
 
 def _thinned(summary: Summary) -> str:
-    name, count = escape(summary.run.name), len(summary.front)
+    name, count = escape(summary.name), len(summary.front)
     return f" Of the {count:,} designs on the front of {name}, {len(summary.shown)} are marked and listed."
 
 
@@ -50,7 +50,7 @@ def _buttons(summaries: Sequence[Summary]) -> str:
     """Return a button for each named design."""
     found = []
     for position, summary in enumerate(summaries):
-        run = f"{escape(summary.run.name)}: " if len(summaries) > 1 else ""
+        run = f"{escape(summary.name)}: " if len(summaries) > 1 else ""
         for design_id, names in summary.picks.items():
             text = " and ".join(names)
             name = key(position, design_id)
@@ -68,7 +68,7 @@ def _legend(parts: Sequence[tuple[str, str]]) -> str:
 def _reference(summary: Summary, units: Units, several: bool) -> str:
     """Say where a run's hypervolume is measured from."""
     reference, objectives = summary.convergence.reference, summary.run.space.objectives
-    of_run = f" of {escape(summary.run.name)}" if several else ""
+    of_run = f" of {escape(summary.name)}" if several else ""
     named = zip(objectives, reference.tolist(), strict=True)
     point = ", ".join(f"{units[name].label} {units[name].with_unit(value)}" for name, value in named)
     return f"Reference point{of_run}: {escape(point)}."

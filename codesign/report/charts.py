@@ -129,7 +129,7 @@ def convergence_figure(summaries: Sequence[Summary]) -> go.Figure:
                 y=rounded(curve.hypervolume.tolist()),
                 mode="lines",
                 line={"color": RUN_COLOURS[position % len(RUN_COLOURS)], "width": 2, "shape": "hv"},
-                name=escape(summary.run.name),
+                name=escape(summary.name),
                 hovertemplate="%{x:,} evaluations<br>hypervolume %{y:.4g}<extra></extra>",
             )
         )

@@ -24,6 +24,9 @@ FRONT_SIZE = 6
 """Diameter of a front's marker in pixels. Of coinciding points Plotly hovers and clicks the smaller one, where 6 pixels
 count as the least: were it larger, a design that is hardly worse would hide one of the front."""
 
+SAID = ("edp_js", "energy_j", "delay_s", "area_mm2")
+"""Costs that are said of every design under the pointer."""
+
 Units = dict[str, Unit]
 
 
@@ -68,19 +71,19 @@ def _scatter(summary: Summary, units: Units, ids: IntArray, **style: Any) -> go.
 
 
 def _hover(summary: Summary, units: Units, ids: IntArray) -> list[str]:
-    """Return id, quality, EDP, energy, delay, area, model and accelerator of each design."""
+    """Return id, quality, what the front is drawn against, EDP, energy, delay, area, model and accelerator."""
     record = summary.run.judged
     label = escape(units[summary.quality].label.lower())
-    lines = []
+    lines, cost = [], summary.cost
+    own = "" if cost in SAID else f" · {escape(units[cost].in_words)} "
     for text, design_id in zip(short_texts(summary.run.space.decode(record.genomes[ids])), ids.tolist(), strict=True):
-        edp, energy, delay, area = (
-            units[name].with_unit(record.metrics[name][design_id])
-            for name in ("edp_js", "energy_j", "delay_s", "area_mm2")
-        )
+        edp, energy, delay, area = (units[name].with_unit(record.metrics[name][design_id]) for name in SAID)
         quality = number(record.metrics[summary.quality][design_id])
+        drawn = own and own + units[cost].with_unit(record.metrics[cost][design_id])
         mark = " · extrapolated" if record.extrapolated[design_id] else ""
         lines.append(
-            f"<b>Design {design_id}</b>{mark}<br>{label} {quality} · EDP {edp}<br>{energy} · {delay} · {area}<br>{text}"
+            f"<b>Design {design_id}</b>{mark}<br>{label} {quality}{drawn} · EDP {edp}<br>"
+            f"{energy} · {delay} · {area}<br>{text}"
         )
     return lines
 
@@ -210,4 +213,4 @@ def _decades(summaries: Sequence[Summary]) -> float:
 
 
 def _named(name: str, summary: Summary, several: bool) -> str:
-    return f"{escape(summary.run.name)}: {name}" if several else name
+    return f"{escape(summary.name)}: {name}" if several else name

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from codesign import __version__
-from codesign.comparison import check_comparable
+from codesign.comparison import check_comparable, names
 from codesign.errors import InputError
 from codesign.report import body, sections
 from codesign.report.charts import BY_LAYER, METRIC_OF, STACKED, comparison_figures, convergence_figure
@@ -35,7 +35,7 @@ def write_report(runs: Sequence[Run], path: Path) -> Path:
     """
     check_comparable(runs)
     _refuse_other_file(path)
-    page = render([summarise(run) for run in runs])
+    page = render([summarise(run, name) for run, name in zip(runs, names(runs), strict=True)])
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         temporary.write_text(page, encoding="utf-8")
@@ -61,7 +61,7 @@ def render(summaries: Sequence[Summary]) -> str:
     if any(len(summary.front) for summary in summaries):
         front = fill(_part("front.html"), body.front_slots(summaries, units))
     quality = units[summaries[0].quality].label
-    time, not_in_time = sections.TIME[summaries[0].run.manifest.fidelity]
+    time, not_in_time = sections.time_told(summaries[0])
     return fill(
         _part("template.html"),
         {
@@ -120,7 +120,7 @@ def page_data(summaries: Sequence[Summary], units: dict[str, Unit]) -> dict[str,
         ],
         "by_layer": list(BY_LAYER),
         "places": [summary.details.breakdown.layers for summary in summaries],
-        "runs": [summary.run.name if len(summaries) > 1 else "" for summary in summaries],
+        "runs": [summary.name if len(summaries) > 1 else "" for summary in summaries],
         "metric_names": metric_names(summaries[0], units),
         "accelerator_names": ACCELERATOR_ROWS,
     }

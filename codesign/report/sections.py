@@ -26,12 +26,18 @@ TIME = {
         "them overlapped",
         "Filling and draining the array, loading weights into it, DMA latency, bank conflicts: hardware is slower.",
     ),
+    "serial": (
+        "Ideal time: each product takes as long as the slowest of computing and of moving data at each level; filling "
+        "and draining the array count as computing",
+        "DMA latency, bank conflicts: hardware is slower.",
+    ),
     "calibrated": (
         "Calibrated time: computing and moving data at each level, with stalls that were fitted to RTL of one array",
         "How the stalls of other arrays, bandwidths and dataflows differ from those that were fitted.",
     ),
 }
-"""What time is made of, and what is not in it, by fidelity."""
+"""What time is made of, and what is not in it: by fidelity; serial = ideal on an array that loads, computes and drains
+one after the other."""
 
 MOST_CLOSEST = 10
 """Infeasible designs listed where no feasible one was found."""
@@ -67,10 +73,16 @@ def facts(summaries: Sequence[Summary], units: Units) -> str:
     return "\n".join(parts)
 
 
+def time_told(summary: Summary) -> tuple[str, str]:
+    """Return what time is made of, and what is not in it."""
+    fidelity, overlap = summary.run.manifest.fidelity, summary.run.technology.array.overlap.value
+    return TIME["serial" if fidelity == "ideal" and overlap < 1 else fidelity]
+
+
 def run_mark(position: int, summary: Summary) -> str:
     """Return the run's name with its colour."""
     colour = RUN_COLOURS[position % len(RUN_COLOURS)]
-    return f'<span class="swatch" style="background:{colour}"></span>{escape(summary.run.name)}'
+    return f'<span class="swatch" style="background:{colour}"></span>{escape(summary.name)}'
 
 
 def gains(summaries: Sequence[Summary], units: Units) -> str:
@@ -100,7 +112,7 @@ def extrapolation(summary: Summary) -> str:
         return "The proxy marks neither the baseline nor these designs as extrapolated."
     return (
         f"The proxy extrapolates for {' and '.join(outside)}: outside what it was fitted or measured on, so "
-        "these predictions deserve less trust than their intervals say."
+        "what it says of them deserves less trust than its intervals say."
     )
 
 
@@ -121,7 +133,7 @@ def nothing_feasible(summary: Summary, units: Units) -> str:
     return (
         f'<div class="warning"><strong>No feasible design.</strong> None of the {len(record):,} evaluated designs '
         f"keeps the limits ({escape(limits(summary, units))}) with every cost known. Evaluate more designs "
-        f"(<code>codesign resume {escape(summary.run.name)} --budget N</code>) or loosen the limits.</div>"
+        f"(<code>codesign resume {escape(summary.name)} --budget N</code>) or loosen the limits.</div>"
         f'<h3 class="run-name">Closest designs</h3>{table}'
         '<p class="note">Excess: value / limit − 1, summed over the limits that are exceeded; 1 more where an '
         "objective is not known, as it is where no tile of some matrix product fits on chip.</p>"

@@ -65,6 +65,8 @@ class Summary:
     """One run as the page tells it."""
 
     run: Run
+    name: str
+    """Tells the run from others on the page."""
     front: IntArray  # (f,) ids, by quality
     shown: IntArray  # (s,) the part of the front that carries breakdowns
     knee: int | None
@@ -83,7 +85,7 @@ class Summary:
 
     @property
     def cost(self) -> str:
-        """Name of the cost that the front is drawn against: EDP, or the first objective where EDP is none."""
+        """Name of the cost that the front is drawn against: EDP, or the first cost among the objectives."""
         costs = [name for name in self.run.space.objectives if name != self.quality]
         return "edp_js" if "edp_js" in costs or not costs else costs[0]
 
@@ -105,8 +107,8 @@ class Summary:
         return str(space["description"]), self.run.technology.description
 
 
-def summarise(run: Run) -> Summary:
-    """Compute what the page shows of one run.
+def summarise(run: Run, name: str | None = None) -> Summary:
+    """Compute what the page shows of one run, under a name if its own is not enough.
 
     Raises:
         RunError: nothing has been evaluated yet.
@@ -122,7 +124,7 @@ def summarise(run: Run) -> Summary:
     extra = [pick for pick in sorted(named) if pick not in shown and pick != BASELINE]
     ids = np.array([BASELINE, *extra, *shown[shown != BASELINE]], dtype=np.int64)
     details, difference = _details(run, ids)
-    return Summary(run, front, shown, knee, gains, run.ties(), details, _convergence(run), difference)
+    return Summary(run, name or run.name, front, shown, knee, gains, run.ties(), details, _convergence(run), difference)
 
 
 def units_of(summaries: Sequence[Summary]) -> dict[str, Unit]:

@@ -39,7 +39,7 @@ def front_table(summaries: Sequence[Summary], units: Units) -> str:
         for design_id in dict.fromkeys([BASELINE, *summary.shown.tolist()]):
             cells = _cells(summary, units, design_id)
             if several:
-                cells = {"Design": cells["Design"], "Run": (summary.run.name, None)} | cells
+                cells = {"Design": cells["Design"], "Run": (summary.name, None)} | cells
             headings = list(cells.items())
             row = _row(key(position, design_id), list(cells.values()))
             if design_id == BASELINE:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from rich.table import Table
 
+from codesign.comparison import names
 from codesign.front import Z95
 from codesign.layer_fields import GROUPED
+from codesign.remote.copies import shown
 from codesign.tables import design_table, full_text
 from codesign.terminal.console import out
 from codesign.terminal.numbers import engineering, interval_text
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
     from codesign.run import Run
 
 T = TypeVar("T")
+
+
+NOTHING_FEASIBLE = "No design is feasible; the limits of the search space exclude all that were evaluated."
+
+EXTRAPOLATED = "* outside the sizes that the proxy was fitted on: the interval is a lower bound of the real uncertainty"
 
 
 def print_fronts(chosen: Sequence[Choice]) -> None:
@@ -51,14 +58,14 @@ def print_run(run: Run, rows: int = 24) -> None:
     if text := full_text(run):
         out.print(f"Full budget: {text}")
     if not len(ids):
-        out.print("No design is feasible; the limits of the search space exclude all that were evaluated.")
+        out.print(NOTHING_FEASIBLE)
         return
     gained = run.gains()
     even = {*thin(ids.tolist(), rows), *(gain.id for gain in gained)}
-    shown = [id_ for id_ in ids.tolist() if id_ in even]
-    out.print(front_table(run, shown))
-    if len(ids) > len(shown):
-        out.print(f"{len(shown)} of {len(ids)} front designs shown; all with: codesign front {run.directory} --csv")
+    chosen = [id_ for id_ in ids.tolist() if id_ in even]
+    out.print(run_table(run, chosen))
+    if len(ids) > len(chosen):
+        out.print(f"{len(chosen)} of {len(ids)} front designs shown; all with: codesign front {run.directory} --csv")
     if any(run.ties().values()):
         out.print("ties: neighbours in quality that differ by less than twice the standard error of their difference")
     if not evaluations.feasible[0]:
@@ -66,9 +73,7 @@ def print_run(run: Run, rows: int = 24) -> None:
     for gain in gained:
         out.print(gain_line(run, gain))
     if bool(evaluations.extrapolated[[0, *ids]].any()):
-        out.print(
-            "* outside the sizes that the proxy was fitted on: the interval is a lower bound of the real uncertainty"
-        )
+        out.print(EXTRAPOLATED)
 
 
 def thin(ids: Sequence[T], most: int) -> list[T]:
@@ -81,18 +86,24 @@ def thin(ids: Sequence[T], most: int) -> list[T]:
 def print_joint(chosen: Sequence[Choice], rows: int = 24) -> None:
     """Print how many designs of a joint front each run has, and the designs (evenly thinned to `rows`)."""
     runs, front = [run for run, _ in chosen], sum(len(ids) for _, ids in chosen)
-    counts = ", ".join(f"{len(ids)} of {run.name}" for run, ids in chosen)
+    counts = ", ".join(f"{len(ids)} of {name}" for name, (_, ids) in zip(names(runs), chosen, strict=True))
     spaces = ", ".join(dict.fromkeys(run.space.name for run in runs))
     out.print(
-        f"{spaces} x {runs[0].manifest.cost_model.name}: {sum(len(run.judged) for run in runs)} designs "
-        f"evaluated in {len(runs)} runs, joint front of {front} ({counts})"
+        f"{spaces} x {runs[0].manifest.cost_model.name}: {sum(len(run.judged) for run in runs)} "
+        f"evaluations in {len(runs)} runs, joint front of {front} ({counts})"
     )
+    if not front:
+        out.print(NOTHING_FEASIBLE)
+        return
     out.print(designs_table(chosen, rows))
     if front > rows:
-        out.print(f"{rows} of {front} front designs shown; all with --csv")
+        every = " ".join(dict.fromkeys(shown(run.directory) for run in runs))
+        out.print(f"{rows} of {front} front designs shown; all with: codesign front {every} --csv")
+    if any(bool(run.judged.extrapolated[[0, *ids]].any()) for run, ids in chosen):
+        out.print(EXTRAPOLATED)
 
 
-def front_table(run: Run, ids: Sequence[int]) -> Table:
+def run_table(run: Run, ids: Sequence[int]) -> Table:
     """Return designs of one run as a table, in their order."""
     return designs_table([(run, np.array(ids, dtype=np.int64))])
 
@@ -103,18 +114,19 @@ def designs_table(chosen: Sequence[Choice], most: int | None = None) -> Table:
     Designs of several runs stand in order of quality with the name of their run, at most so many of them, evenly
     thinned. Ties are known within a run only, so there they are left out.
     """
-    several, first = len(chosen) > 1, chosen[0][0]
+    several, named = len(chosen) > 1, names([run for run, _ in chosen])
     rows = [(place, int(id_)) for place, (_, ids) in enumerate(chosen) for id_ in ids if several or id_ != 0]
     if several:
         quality = [run.judged.metrics[run.manifest.quality] for run, _ in chosen]
         rows.sort(key=lambda row: float(quality[row[0]][row[1]]))
-    shown = rows if most is None else thin(rows, most)
+    kept = rows if most is None else thin(rows, most)
     found: dict[tuple[int, int], dict[str, str]] = {}
     for place, (run, _) in enumerate(chosen):
-        own = [id_ for which, id_ in shown if which == place]
-        found |= {(place, id_): cells for id_, cells in zip(own, _cells_of(run, own, several), strict=True)}
-    baseline = _cells_of(first, [0], several)[0] | {"id": "baseline"} | ({"run": ""} if several else {})
-    return _fitted([baseline, *(found[row] for row in shown)])
+        own = [id_ for which, id_ in kept if which == place]
+        cells = _cells_of(run, own, named[place] if several else None)
+        found |= {(place, id_): cell for id_, cell in zip(own, cells, strict=True)}
+    baseline = _cells_of(chosen[0][0], [0], "" if several else None)[0] | {"id": "baseline"}
+    return _fitted([baseline, *(found[row] for row in kept)])
 
 
 def _fitted(cells: list[dict[str, str]]) -> Table:
@@ -124,21 +136,25 @@ def _fitted(cells: list[dict[str, str]]) -> Table:
         if name in widths and sum(widths.values()) + 2 * len(widths) > out.width:
             del widths[name]
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in widths:
-        table.add_column(name, justify="left" if name in (*TEXTS, *GROUPED) else "right", no_wrap=True)
+    for name, width in widths.items():
+        justify: Any = "left" if name in (*TEXTS, *GROUPED) else "right"
+        if name == "run":  # the one column that can be folded
+            table.add_column(name, justify=justify, overflow="fold", min_width=SHORTEST_NAME)
+        else:
+            table.add_column(name, justify=justify, no_wrap=True, min_width=width)
     for position, row in enumerate(cells):
         table.add_row(*(row[name] for name in widths), style="bold" if position == 0 else None)
     return table
 
 
-def _cells_of(run: Run, ids: list[int], several: bool) -> list[dict[str, str]]:
-    """Return what stands in the row of each design by column."""
+def _cells_of(run: Run, ids: list[int], name: str | None) -> list[dict[str, str]]:
+    """Return what stands in the row of each design by column; with the name of the run, if given, and without ties."""
     frame, edp = design_table(run, np.array(ids, dtype=np.int64)), float(run.judged.metrics["edp_js"][0])
-    ties = {} if several else run.ties()
+    ties = run.ties() if name is None else {}
     found = []
     for id_, (_, row) in zip(ids, frame.iterrows(), strict=True):
-        cells = ({"run": run.name} if several else {}) | _cells(run, id_, row, edp)
-        cells |= {} if several else {"ties": _ties(ties.get(id_, []))}
+        cells = ({} if name is None else {"run": name}) | _cells(run, id_, row, edp)
+        cells |= {"ties": _ties(ties.get(id_, []))} if name is None else {}
         found.append(cells | {name: row[name].replace(" ", ",") for name in GROUPED if name in row})
     return found
 
@@ -159,6 +175,9 @@ DROPPED_FIRST = (
     "±",
 )
 """Columns that a narrow terminal does without, in this order; before them, those of optional groups."""
+
+SHORTEST_NAME = 8
+"""Width to which names of runs can be folded."""
 
 TEXTS = ("run", "array", "flow", "SP/ACC KiB", "heads", "FFN")
 """Columns that are aligned to the left, besides those of optional groups."""

@@ -79,6 +79,14 @@ def test_the_front_is_drawn_against_an_objective(tmp_path: Path) -> None:
         assert design["point"][0] * unit.factor == pytest.approx(recorded, rel=1e-5)
 
 
+def test_what_is_modelled_is_said_of_this_machine(tmp_path: Path) -> None:
+    """On an array that loads, computes and drains one after the other, that is not said to be left out."""
+    run = small_search(tmp_path / "run", space="survey_lm_fixed_hw", cost_model="edgebert_12nm", budget=20)
+    text = Page(write_report([run], tmp_path / "report.html")).text
+    assert "filling and draining the array count as computing" in text
+    assert "Filling and draining the array, loading" not in text
+
+
 def test_gains_stand_in_the_page(page: Page, tiny_run: Run) -> None:
     """Both budgets are printed with gain, change and interval."""
     for gain in tiny_run.gains():
