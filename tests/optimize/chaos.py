@@ -122,6 +122,8 @@ class Chaos:
     _deck: list[str] = field(default_factory=list)
     _kept: bytes = b""
     """Whole lines of the record when a driver had ended."""
+    _filled: bool = False
+    """Whether there is no room, and the driver has not noticed yet."""
     _awaited: int = 0
     """Events until the second node comes back."""
 
@@ -199,6 +201,7 @@ class Chaos:
             room = max(len(self._whole()), LEAST_FILE) + int(self.rng.integers(0, 3000))
             with suppress(ProcessLookupError):
                 resource.prlimit(driver.pid, resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+            self._filled = True
             return  # counted when the driver has noticed
         self.happened[kind] += 1
 
@@ -209,8 +212,12 @@ class Chaos:
             how = f"evaluations are kept; make room, then: codesign resume {self.directory}\n"
             assert "/report.html: " in said or (f"/{EVALUATIONS}: {FULL}; " in said and how in said), said
             self.happened["full disk"] += 1
+            self._filled = False
         else:
             assert code in (0, -signal.SIGKILL), f"{code}: {said}"
+        if self._filled:  # it was killed before it noticed: once more
+            self._filled = False
+            self._deck.append("full disk")
         whole = self._whole()
         assert whole.startswith(self._kept), "lines that were recorded are gone"
         self._kept = whole
