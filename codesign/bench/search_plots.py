@@ -43,13 +43,14 @@ def write_plots(outcome: Outcome, directory: Path) -> None:
 def _draw_curves(axes: Any, outcome: Outcome) -> None:
     """Share of the exact hypervolume that is still missing: mean and range over seeds."""
     budgets = np.unique(np.geomspace(8, outcome.budgets[-1], STEPS).astype(int))
-    styles = _styles(outcome)
+    styles, least = _styles(outcome), 1.0
     for way, traces in outcome.traces.items():
         missing = np.array([[1 - _share(trace, budget, outcome) for budget in budgets] for trace in traces])
+        least = min(least, float(missing.mean(axis=0).min()) / 2)
         axes.plot(budgets, missing.mean(axis=0), label=way, **styles[way])
         colour = styles[way]["color"]
         axes.fill_between(budgets, missing.min(axis=0), missing.max(axis=0), color=colour, alpha=0.12, lw=0)
-    axes.set(xscale="log", yscale="log", xlabel="distinct shapes measured", ylim=(LEAST_MISSING, 1))
+    axes.set(xscale="log", yscale="log", xlabel="distinct shapes measured", ylim=(max(LEAST_MISSING, least), 1))
     known = "exact" if outcome.truth.exact else "best known"
     axes.set_ylabel(f"share of the {known} front's hypervolume that is missing")
     axes.axhline(0.01, color="grey", ls=":", lw=1)
